@@ -1,0 +1,65 @@
+import type { NewEvent, RecordedEvent } from '../envelope.ts'
+
+/** Expected revision of a stream that must not exist yet. */
+export const NO_STREAM = -1
+
+/** Most events one `read` returns; a longer stream is read in pages. */
+export const readCountMax = 1000
+
+/** Most events one `append` takes. */
+export const appendCountMax = 1000
+
+/** The stream is not at the revision that the writer had seen. Load again and decide again. */
+export class RevisionConflict extends Error {
+  override readonly name = 'RevisionConflict'
+  readonly stream: string
+  readonly expected: number
+
+  constructor(stream: string, expected: number) {
+    super(`stream ${stream} is not at revision ${expected}`)
+    this.stream = stream
+    this.expected = expected
+  }
+}
+
+/** The append may or may not have happened. Repeat it with the same ids and revision. */
+export class UnknownOutcome extends Error {
+  override readonly name = 'UnknownOutcome'
+}
+
+/** The source of truth: streams of events, each numbered from 0 without holes. */
+export abstract class EventStore {
+  /**
+   * Appends all events or none, durably, when the stream's last revision is `expectedRevision`.
+   * Repeating an append that succeeded (same ids at the same place) succeeds again and writes
+   * nothing: that is how an unknown outcome is resolved.
+   *
+   * @returns the stream's last revision after the append
+   * @throws RevisionConflict, UnknownOutcome
+   */
+  abstract append(
+    stream: string,
+    expectedRevision: number,
+    events: readonly NewEvent[],
+  ): Promise<number>
+
+  /**
+   * Events from `fromRevision` (inclusive) on, oldest first, at most `readCountMax`.
+   * An unknown stream is empty.
+   */
+  abstract read(stream: string, fromRevision: number): Promise<readonly RecordedEvent[]>
+}
+
+/** Reads a stream whole, page by page. */
+export async function readAll(
+  store: EventStore,
+  stream: string,
+  fromRevision: number,
+): Promise<readonly RecordedEvent[]> {
+  const events: RecordedEvent[] = []
+  for (;;) {
+    const page = await store.read(stream, fromRevision + events.length)
+    events.push(...page)
+    if (page.length < readCountMax) return events
+  }
+}

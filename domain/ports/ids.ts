@@ -1,0 +1,11 @@
+/** Identifiers and randomness. */
+export abstract class Ids {
+  /** A new UUIDv7: unique, and ordered by time. */
+  abstract next(): string
+
+  /** A UUIDv5 of what caused the thing: the same cause gives the same id, which makes retries safe. */
+  abstract derive(...cause: readonly string[]): string
+
+  /** Uniform in [0, 1), for jitter. */
+  abstract random01(): number
+}
