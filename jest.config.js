@@ -1,0 +1,54 @@
+import { readFileSync } from 'node:fs'
+
+const { compilerOptions } = JSON.parse(
+  readFileSync(new URL('./tsconfig.json', import.meta.url), 'utf8'),
+)
+
+const shared = {
+  rootDir: import.meta.dirname,
+  injectGlobals: false,
+  extensionsToTreatAsEsm: ['.ts'],
+  moduleFileExtensions: ['ts', 'js', 'mjs', 'cjs', 'json', 'node'],
+  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.weir/', '<rootDir>/.cache/'],
+  testEnvironment: '<rootDir>/test/support/leak-environment.ts',
+  transform: {
+    '\\.ts$': [
+      '@swc/jest',
+      {
+        jsc: {
+          target: compilerOptions.target,
+          parser: { syntax: 'typescript', decorators: true },
+          transform: {
+            legacyDecorator: true,
+            // Read from tsconfig.json: tests must see the same classes as the build.
+            decoratorMetadata: compilerOptions.emitDecoratorMetadata === true,
+            verbatimModuleSyntax: true,
+          },
+          keepClassNames: true,
+        },
+      },
+    ],
+  },
+}
+
+// Two projects, so that a run of unit tests alone does not start a database.
+export default {
+  maxWorkers: 2,
+  testTimeout: 15_000,
+  watchman: false,
+  projects: [
+    {
+      ...shared,
+      displayName: 'unit',
+      testMatch: ['<rootDir>/test/unit/**/*.test.ts', '<rootDir>/test/*.test.ts'],
+    },
+    {
+      ...shared,
+      displayName: 'system',
+      testMatch: ['<rootDir>/test/*/**/*.test.ts'],
+      testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/unit/'],
+      globalSetup: '<rootDir>/test/support/global-setup.ts',
+      globalTeardown: '<rootDir>/test/support/global-teardown.ts',
+    },
+  ],
+}

@@ -1,0 +1,55 @@
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import pg from 'pg'
+import { databaseUrl, templateVariable, urlVariable } from './database.ts'
+import { startTestServer, type TestServer } from './postgres-server.ts'
+
+const migrateFile = new URL('../../infra/postgres/migrate.ts', import.meta.url)
+
+/** Jest keeps the module registry of set-up and teardown apart; what both need lives here. */
+export interface TestRun {
+  readonly server?: TestServer
+  readonly serverUrl: string
+  readonly template: string
+}
+
+/**
+ * One Postgres for the whole run (`DATABASE_URL`, or an embedded one) and in it one migrated
+ * database, from which every test file gets a clone.
+ */
+export default async function globalSetup(): Promise<void> {
+  const given = process.env['DATABASE_URL']
+  const server = given ? undefined : await startTestServer()
+  const serverUrl = given ?? server?.url ?? ''
+  try {
+    const template = await createTemplate(serverUrl)
+    process.env[urlVariable] = serverUrl
+    process.env[templateVariable] = template
+    Object.assign(globalThis, { weirTestRun: { server, serverUrl, template } })
+  } catch (error) {
+    await server?.stop()
+    throw error
+  }
+}
+
+async function createTemplate(serverUrl: string): Promise<string> {
+  const name = `weir_template_${process.pid}`
+  const client = new pg.Client({ connectionString: serverUrl })
+  await client.connect()
+  try {
+    await client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
+    await client.query(`CREATE DATABASE ${name} TEMPLATE template0`)
+  } finally {
+    await client.end()
+  }
+  await migrate(databaseUrl(serverUrl, name))
+  return name
+}
+
+async function migrate(url: string): Promise<void> {
+  if (!existsSync(fileURLToPath(migrateFile))) return
+  const module = (await import('../../infra/postgres/migrate.ts')) as {
+    migrate(databaseUrl: string): Promise<unknown>
+  }
+  await module.migrate(url)
+}

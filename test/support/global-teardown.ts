@@ -1,0 +1,13 @@
+import pg from 'pg'
+import type { TestRun } from './global-setup.ts'
+
+/** Stops the embedded Postgres, or removes the template from the server that was given. */
+export default async function globalTeardown(): Promise<void> {
+  const { weirTestRun } = globalThis as { weirTestRun?: TestRun }
+  if (!weirTestRun) return
+  if (weirTestRun.server) return await weirTestRun.server.stop()
+  const client = new pg.Client({ connectionString: weirTestRun.serverUrl })
+  await client.connect()
+  await client.query(`DROP DATABASE IF EXISTS ${weirTestRun.template} WITH (FORCE)`)
+  await client.end()
+}

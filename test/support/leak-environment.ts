@@ -1,0 +1,64 @@
+import { TestEnvironment } from 'jest-environment-node'
+import type { Circus } from '@jest/types'
+
+const graceMs = 2_000
+const pollMs = 20
+
+// What keeps a process alive and is never jest's own business. Files being read, DNS look-ups and
+// the like end by themselves and are not listed.
+const watchedKinds = new Set([
+  'FSEventWrap',
+  'MessagePort',
+  'PipeWrap',
+  'ProcessWrap',
+  'TCPServerWrap',
+  'TCPSocketWrap',
+  'Timeout',
+  'UDPWrap',
+])
+
+function countResources(): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const kind of process.getActiveResourcesInfo()) {
+    if (watchedKinds.has(kind)) counts.set(kind, (counts.get(kind) ?? 0) + 1)
+  }
+  return counts
+}
+
+function leaksSince(before: ReadonlyMap<string, number>): string[] {
+  return [...countResources()]
+    .map(([kind, count]) => ({ kind, extra: count - (before.get(kind) ?? 0) }))
+    .filter(({ extra }) => extra > 0)
+    .map(({ kind, extra }) => `${extra} × ${kind}`)
+}
+
+/**
+ * Node's test environment, plus one rule: what a test file opens, it closes. A connection, timer,
+ * server, child process or worker thread that still keeps the process alive two seconds after the
+ * last hook fails the file. Sockets close asynchronously, hence the grace.
+ */
+class LeakEnvironment extends TestEnvironment {
+  #before: ReadonlyMap<string, number> = new Map()
+
+  override async setup(): Promise<void> {
+    await super.setup()
+    this.#before = countResources()
+  }
+
+  async handleTestEvent(event: Circus.Event): Promise<void> {
+    if (event.name !== 'run_finish') return
+    let leaks = leaksSince(this.#before)
+    for (let waitedMs = 0; leaks.length > 0 && waitedMs < graceMs; waitedMs += pollMs) {
+      await new Promise((resolve) => setTimeout(resolve, pollMs).unref())
+      leaks = leaksSince(this.#before)
+    }
+    if (leaks.length > 0) {
+      throw new Error(
+        `The test file left open: ${leaks.join(', ')}. Close it in afterAll; ` +
+          'jest --detectOpenHandles shows where it was opened.',
+      )
+    }
+  }
+}
+
+export default LeakEnvironment
