@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { TestEnvironment } from 'jest-environment-node'
+import type { Worker } from 'node:worker_threads'
 import type { Circus } from '@jest/types'
 
 const graceMs = 2_000
@@ -22,8 +24,16 @@ function countResources(): Map<string, number> {
   for (const kind of process.getActiveResourcesInfo()) {
     if (watchedKinds.has(kind)) counts.set(kind, (counts.get(kind) ?? 0) + 1)
   }
+  if (liveWorkers.size > 0) counts.set('Worker', liveWorkers.size)
   return counts
 }
+
+/** Worker threads are not among Node's active resources; the process reports each new one. */
+const liveWorkers = new Set<Worker>()
+process.on('worker', (worker) => {
+  liveWorkers.add(worker)
+  worker.once('exit', () => liveWorkers.delete(worker))
+})
 
 function leaksSince(before: ReadonlyMap<string, number>): string[] {
   return [...countResources()]
@@ -49,7 +59,7 @@ class LeakEnvironment extends TestEnvironment {
     if (event.name !== 'run_finish') return
     let leaks = leaksSince(this.#before)
     for (let waitedMs = 0; leaks.length > 0 && waitedMs < graceMs; waitedMs += pollMs) {
-      await new Promise((resolve) => setTimeout(resolve, pollMs).unref())
+      await sleep(pollMs)
       leaks = leaksSince(this.#before)
     }
     if (leaks.length > 0) {

@@ -133,7 +133,9 @@ async function initialise(initdb: string, data: string, options: SpawnOptions): 
   let output = ''
   child.stderr?.on('data', (chunk: Buffer) => (output += chunk.toString()))
   child.stdout?.resume()
-  const code = await new Promise((resolve, reject) => child.on('close', resolve).on('error', reject))
+  const code = await new Promise((resolve, reject) =>
+    child.on('close', resolve).on('error', reject),
+  )
   if (code !== 0) throw new Error(`initdb ended with ${String(code)}: ${output}`)
 }
 
@@ -149,18 +151,26 @@ async function freePort(): Promise<number> {
 async function ready(server: ChildProcess): Promise<void> {
   let output = ''
   await new Promise<void>((resolve, reject) => {
-    const fail = (why: string): void => reject(new Error(`Postgres ${why}: ${output}`))
-    const limit = setTimeout(() => fail('was not ready in time'), startLimitMs)
-    server.once('error', reject)
-    server.once('exit', (code) => fail(`ended with ${String(code)}`))
-    server.stdout?.resume()
-    server.stderr?.on('data', (chunk: Buffer) => {
-      output = (output + chunk.toString()).slice(-4_000)
-      if (!output.includes('ready to accept connections')) return
+    const settle = (failure?: string): void => {
       clearTimeout(limit)
-      server.removeAllListeners('exit')
-      resolve()
-    })
+      server.off('exit', onExit).off('error', onError)
+      server.stderr?.off('data', onData).resume()
+      if (failure === undefined) resolve()
+      else reject(new Error(`Postgres ${failure}: ${output}`))
+    }
+    const onExit = (code: number | null): void => settle(`ended with ${String(code)}`)
+    const onError = (error: Error): void => settle(error.message)
+    const onData = (chunk: Buffer): void => {
+      output = (output + chunk.toString()).slice(-4_000)
+      if (output.includes('ready to accept connections')) settle()
+    }
+    const limit = setTimeout(() => {
+      server.kill('SIGKILL')
+      settle('was not ready in time')
+    }, startLimitMs)
+    server.once('exit', onExit).once('error', onError)
+    server.stderr?.on('data', onData)
+    server.stdout?.resume()
   })
 }
 
