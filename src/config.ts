@@ -1,0 +1,284 @@
+import { randomBytes } from 'node:crypto'
+import { linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+
+export const roles = ['api', 'worker', 'projector'] as const
+export type Role = (typeof roles)[number]
+
+export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+export type LogLevel = (typeof logLevels)[number]
+
+const secretKeyBytes = 32
+const portMax = 65_535
+
+export interface Config {
+  /** Absolute path of the folder that holds all state. */
+  readonly home: string
+  readonly host: string
+  readonly port: number
+  /** Metrics port of the api; the worker listens on +1 and the projector on +2. */
+  readonly metricsPort: number
+  /** False when nobody chose the metrics port: then the launcher may move it out of the way. */
+  readonly isMetricsPortChosen: boolean
+  /** Base URL in links, without a trailing slash. */
+  readonly publicUrl: string
+  /** Absent: the launcher starts an embedded Postgres. */
+  readonly databaseUrl: string | undefined
+  /** The roles of this process; none means it is the launcher of all three. */
+  readonly roles: readonly Role[]
+  readonly isProduction: boolean
+  readonly arePrivateWebhooksAllowed: boolean
+  readonly isSandboxOn: boolean
+  readonly corsOrigins: readonly string[]
+  /** 32 bytes, when given; otherwise `loadSecretKey(home)` has them. */
+  readonly secretKey: Uint8Array | undefined
+  readonly logLevel: LogLevel
+  readonly workerConcurrency: number
+  readonly leaseMs: number
+  readonly drainMs: number
+}
+
+/** Environment variables that weir cannot start with; the message has one sentence for each. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/**
+ * Reads the environment, the only place that does.
+ *
+ * @throws ConfigError with a sentence for every variable that is wrong
+ */
+export function readConfig(environment: Environment = process.env): Config {
+  const problems: string[] = []
+  const read = reader(environment, problems)
+  const host = read.text('WEIR_HOST', '127.0.0.1')
+  const port = read.integer('WEIR_PORT', 3000, { min: 1, max: portMax })
+  const config: Config = {
+    home: resolve(read.text('WEIR_HOME', '.weir')),
+    host,
+    port,
+    metricsPort: read.integer('WEIR_METRICS_PORT', 9464, { min: 1, max: portMax - 2 }),
+    isMetricsPortChosen: read.text('WEIR_METRICS_PORT', '') !== '',
+    publicUrl: read.parsed('WEIR_PUBLIC_URL', parsePublicUrl) ?? localUrl(host, port),
+    databaseUrl: read.parsed('DATABASE_URL', parseDatabaseUrl),
+    roles: Object.freeze(read.list('WEIR_ROLES', parseRole)),
+    isProduction: environment['NODE_ENV'] === 'production',
+    arePrivateWebhooksAllowed: read.flag('WEIR_ALLOW_PRIVATE_WEBHOOKS', 'false'),
+    isSandboxOn: read.flag('WEIR_SANDBOX', 'true'),
+    corsOrigins: Object.freeze(read.list('WEIR_CORS_ORIGINS', parseOrigin)),
+    secretKey: read.parsed('WEIR_SECRET_KEY', parseSecretKey),
+    logLevel: read.parsed('WEIR_LOG_LEVEL', parseLogLevel) ?? 'info',
+    workerConcurrency: read.integer('WEIR_WORKER_CONCURRENCY', 100, { min: 1, max: 10_000 }),
+    leaseMs: read.integer('WEIR_LEASE_MS', 15_000, { min: 100, max: 3_600_000 }),
+    drainMs: read.integer('WEIR_DRAIN_MS', 8_000, { min: 0, max: 3_600_000 }),
+  }
+  problems.push(...conflicts(config))
+  if (problems.length > 0) throw new ConfigError(problems.join('\n'))
+  return Object.freeze(config)
+}
+
+function conflicts(config: Config): string[] {
+  const problems: string[] = []
+  if (config.isProduction && config.arePrivateWebhooksAllowed) {
+    problems.push(
+      'WEIR_ALLOW_PRIVATE_WEBHOOKS is for development; with NODE_ENV=production leave it out.',
+    )
+  }
+  const isAmongMetrics = config.port >= config.metricsPort && config.port <= config.metricsPort + 2
+  if (isAmongMetrics && config.isMetricsPortChosen) {
+    problems.push(
+      `WEIR_PORT ${config.port} is one of the three ports from WEIR_METRICS_PORT ` +
+        `${config.metricsPort} on; move one of them.`,
+    )
+  }
+  if (config.roles.length > 0 && config.databaseUrl === undefined) {
+    problems.push('DATABASE_URL must be set when WEIR_ROLES is: only the launcher starts Postgres.')
+  }
+  return problems
+}
+
+/** The metrics port of one role. */
+export function metricsPortOf(config: Config, role: Role): number {
+  return config.metricsPort + roles.indexOf(role)
+}
+
+/** The base URL under which programs on this machine reach the api. */
+export function localUrl(host: string, port: number): string {
+  const reachable = { '0.0.0.0': '127.0.0.1', '::': '[::1]' }[host] ?? host
+  const bracketed = reachable.includes(':') && !reachable.startsWith('[')
+  return `http://${bracketed ? `[${reachable}]` : reachable}:${port}`
+}
+
+/**
+ * The environment of a role's process: this process's own, with every setting of weir replaced by
+ * what `config` says.
+ */
+export function roleEnvironment(config: Config, role: Role): Record<string, string | undefined> {
+  const { secretKey } = config
+  return {
+    ...process.env,
+    WEIR_HOME: config.home,
+    WEIR_HOST: config.host,
+    WEIR_PORT: String(config.port),
+    WEIR_METRICS_PORT: String(config.metricsPort),
+    WEIR_PUBLIC_URL: config.publicUrl,
+    DATABASE_URL: config.databaseUrl,
+    WEIR_ROLES: role,
+    WEIR_ALLOW_PRIVATE_WEBHOOKS: String(config.arePrivateWebhooksAllowed),
+    WEIR_SANDBOX: String(config.isSandboxOn),
+    WEIR_CORS_ORIGINS: config.corsOrigins.join(','),
+    WEIR_SECRET_KEY: secretKey && Buffer.from(secretKey).toString('base64'),
+    WEIR_LOG_LEVEL: config.logLevel,
+    WEIR_WORKER_CONCURRENCY: String(config.workerConcurrency),
+    WEIR_LEASE_MS: String(config.leaseMs),
+    WEIR_DRAIN_MS: String(config.drainMs),
+  }
+}
+
+/** The configuration as it may be logged: no password and no key. */
+export function printableConfig(config: Config): Record<string, unknown> {
+  return {
+    ...config,
+    databaseUrl: config.databaseUrl === undefined ? undefined : withoutPassword(config.databaseUrl),
+    secretKey: config.secretKey === undefined ? 'in WEIR_HOME' : 'given',
+  }
+}
+
+/** `databaseUrl` as it may be shown: passwords are replaced by three stars. */
+export function withoutPassword(databaseUrl: string): string {
+  const url = new URL(databaseUrl)
+  if (url.password) url.password = '***'
+  if (url.searchParams.has('password')) url.searchParams.set('password', '***')
+  return url.href
+}
+
+/**
+ * The key that seals secrets at rest, from `secret.key` in the home; made on the first call.
+ * Several processes may call it at once and get the same key.
+ *
+ * @throws ConfigError when the file does not hold 32 bytes of base64
+ */
+export function loadSecretKey(home: string): Uint8Array {
+  const file = join(home, 'secret.key')
+  const existing = readIfThere(file)
+  if (existing === undefined) {
+    createSecretKey(home, file)
+    return loadSecretKey(home)
+  }
+  const parsed = parseSecretKey(existing.trim())
+  if ('problem' in parsed) throw new ConfigError(`${file} ${parsed.problem}.`)
+  return parsed.value
+}
+
+function createSecretKey(home: string, file: string): void {
+  mkdirSync(home, { recursive: true })
+  const draft = `${file}.${randomBytes(6).toString('hex')}`
+  writeFileSync(draft, `${randomBytes(secretKeyBytes).toString('base64')}\n`, { mode: 0o600 })
+  try {
+    // A link, unlike a rename, never replaces the key that another process has just put there.
+    linkSync(draft, file)
+  } catch (error) {
+    if (!isErrorWithCode(error, 'EEXIST')) throw error
+  } finally {
+    unlinkSync(draft)
+  }
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    if (isErrorWithCode(error, 'ENOENT')) return undefined
+    throw error
+  }
+}
+
+function isErrorWithCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code
+}
+
+type Parsed<T> = { readonly value: T } | { readonly problem: string }
+
+function parseSecretKey(text: string): Parsed<Uint8Array> {
+  const bytes = Buffer.from(text, 'base64')
+  const isBase64 = /^[A-Za-z0-9+/_-]+={0,2}$/.test(text)
+  if (isBase64 && bytes.length === secretKeyBytes) return { value: new Uint8Array(bytes) }
+  return { problem: 'must hold 32 bytes in base64; "openssl rand -base64 32" makes such a key' }
+}
+
+function parseDatabaseUrl(text: string): Parsed<string> {
+  const protocol = URL.canParse(text) ? new URL(text).protocol : ''
+  if (protocol === 'postgres:' || protocol === 'postgresql:') return { value: text }
+  return { problem: 'must be a URL like postgres://user:password@host:5432/database' }
+}
+
+function parsePublicUrl(text: string): Parsed<string> {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  const isWeb = url?.protocol === 'http:' || url?.protocol === 'https:'
+  if (url === undefined || !isWeb || url.search || url.hash) {
+    return { problem: 'must be a URL like https://weir.example.com' }
+  }
+  return { value: url.href.replace(/\/+$/, '') }
+}
+
+function parseOrigin(text: string): Parsed<string> {
+  const origin = URL.canParse(text) ? new URL(text).origin : ''
+  if (origin === text.replace(/\/$/, '')) return { value: origin }
+  return { problem: `must list origins like https://app.example.com, not "${text}"` }
+}
+
+function parseRole(text: string): Parsed<Role> {
+  const role = roles.find((known) => known === text)
+  if (role) return { value: role }
+  return { problem: `must be a comma-separated list of ${roles.join(', ')}, not "${text}"` }
+}
+
+function parseLogLevel(text: string): Parsed<LogLevel> {
+  const level = logLevels.find((known) => known === text)
+  return level ? { value: level } : { problem: `must be one of ${logLevels.join(', ')}` }
+}
+
+interface Reader {
+  text(name: string, fallback: string): string
+  integer(name: string, fallback: number, range: { min: number; max: number }): number
+  flag(name: string, fallback: 'true' | 'false'): boolean
+  parsed<T>(name: string, parse: (text: string) => Parsed<T>): T | undefined
+  list<T>(name: string, parse: (text: string) => Parsed<T>): T[]
+}
+
+/** Readers that note what is wrong and go on, so that a user sees every mistake at once. */
+function reader(environment: Environment, problems: string[]): Reader {
+  const text = (name: string, fallback: string): string => environment[name]?.trim() || fallback
+  const accepted = <T>(name: string, parsed: Parsed<T>): T | undefined => {
+    if ('value' in parsed) return parsed.value
+    problems.push(`${name} ${parsed.problem}.`)
+    return undefined
+  }
+  return {
+    text,
+    integer: (name, fallback, { min, max }) => {
+      const given = text(name, String(fallback))
+      const value = /^\d{1,9}$/.test(given) ? Number(given) : NaN
+      if (value >= min && value <= max) return value
+      problems.push(`${name} must be a whole number from ${min} to ${max}, not "${given}".`)
+      return fallback
+    },
+    flag: (name, fallback) => {
+      const given = text(name, fallback)
+      if (given === 'true' || given === 'false') return given === 'true'
+      problems.push(`${name} must be true or false, not "${given}".`)
+      return fallback === 'true'
+    },
+    parsed: (name, parse) => {
+      const given = text(name, '')
+      return given === '' ? undefined : accepted(name, parse(given))
+    },
+    list: (name, parse) => {
+      const items = text(name, '').split(',')
+      const given = items.map((item) => item.trim()).filter((item) => item !== '')
+      return given.flatMap((item) => accepted(name, parse(item)) ?? [])
+    },
+  }
+}
