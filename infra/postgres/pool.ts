@@ -1,0 +1,53 @@
+import pg from 'pg'
+
+/** How a pool is opened. */
+export type PoolOptions = {
+  /** Connections at most. */
+  readonly max: number
+  /** What pg_stat_activity shows, e.g. `weir-worker`. */
+  readonly applicationName: string
+}
+
+const connectTimeoutMs = 10_000
+const statementTimeoutMs = 30_000
+const idleInTransactionTimeoutMs = 60_000
+
+/** Beyond the server's own limit: only a dead network reaches it. */
+const queryTimeoutMs = statementTimeoutMs + 5_000
+
+/**
+ * A pool whose connections see the schema `weir` and give up on statements after 30 s. It survives
+ * a restart of Postgres: a broken idle connection is dropped, not thrown.
+ */
+export function openPool(url: string, options: PoolOptions): pg.Pool {
+  const pool = new pg.Pool({
+    ...connectionConfig(url, options.applicationName),
+    max: options.max,
+    query_timeout: queryTimeoutMs,
+  })
+  // Without a listener the process ends when Postgres closes an idle connection (57P01).
+  pool.on('error', () => undefined)
+  return pool
+}
+
+/** What every connection of weir has in common. */
+export function connectionConfig(url: string, applicationName: string): pg.ClientConfig {
+  const target = new URL(url)
+  const settings = [
+    // `options` of the URL would replace ours, so both are sent.
+    target.searchParams.get('options') ?? '',
+    '-c search_path=weir',
+    `-c statement_timeout=${statementTimeoutMs}`,
+    `-c idle_in_transaction_session_timeout=${idleInTransactionTimeoutMs}`,
+    // Our statements are short; compiling them costs more than it gives.
+    '-c jit=off',
+  ]
+  target.searchParams.delete('options')
+  return {
+    connectionString: target.href,
+    application_name: applicationName,
+    connectionTimeoutMillis: connectTimeoutMs,
+    keepAlive: true,
+    options: settings.join(' ').trim(),
+  }
+}
