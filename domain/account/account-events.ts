@@ -1,0 +1,121 @@
+import type { Units } from '../pricing/price-book.ts'
+import type { GrantKind } from './burn.ts'
+
+// The storage format of account streams: names and fields never change, they get versions.
+// Every amount is a string of an integer: micro-credits, unless the name says otherwise.
+
+export type Scope = 'jobs:write' | 'jobs:read' | 'billing:read' | 'webhooks:write'
+export type StoredAllocation = { readonly grantId: string; readonly amountMicro: string }
+
+export type AccountOpened = {
+  readonly type: 'AccountOpened'
+  readonly data: {
+    readonly orgId: string
+    readonly name: string
+    readonly overdraftMicro: string
+    readonly openedAt: string
+  }
+}
+export type ApiKeyIssued = {
+  readonly type: 'ApiKeyIssued'
+  readonly data: {
+    readonly keyId: string
+    readonly name: string
+    readonly scopes: readonly Scope[]
+    /** SHA-256 of the key's secret part, hex. The secret has 190 bits, so no slow hash is needed. */
+    readonly secretSha256: string
+    readonly issuedAt: string
+  }
+}
+export type ApiKeyRevoked = {
+  readonly type: 'ApiKeyRevoked'
+  readonly data: { readonly keyId: string; readonly revokedAt: string }
+}
+export type CreditsGranted = {
+  readonly type: 'CreditsGranted'
+  readonly data: {
+    readonly grantId: string
+    readonly kind: GrantKind
+    readonly amountMicro: string
+    /** The part that paid an earlier debt and is gone at once. */
+    readonly coversDebtMicro: string
+    readonly priority: number
+    readonly effectiveAt: string
+    readonly expiresAt: string | null
+    readonly reason: string
+  }
+}
+export type CreditsRevoked = {
+  readonly type: 'CreditsRevoked'
+  readonly data: {
+    readonly revocationId: string
+    readonly kind: 'adjustment'
+    readonly amountMicro: string
+    readonly allocations: readonly StoredAllocation[]
+    readonly uncoveredMicro: string
+    readonly reason: string
+  }
+}
+export type CreditsExpired = {
+  readonly type: 'CreditsExpired'
+  readonly data: { readonly grantId: string; readonly amountMicro: string }
+}
+export type CreditsHeld = {
+  readonly type: 'CreditsHeld'
+  readonly data: {
+    readonly holdId: string
+    readonly jobId: string
+    readonly amountMicro: string
+    readonly heldAt: string
+    readonly expiresAt: string
+  }
+}
+export type UsageRecorded = {
+  readonly type: 'UsageRecorded'
+  readonly data: {
+    readonly usageId: string
+    readonly holdId: string
+    readonly jobId: string
+    readonly jobType: string
+    readonly userId: string | null
+    readonly provider: string
+    readonly model: string | null
+    readonly units: Units
+    readonly ms: number
+    readonly costNanoUsd: string
+    readonly costRemainderPico: string
+    readonly chargedMicro: string
+    readonly priceRemainderPico: string
+    readonly priceVersion: number
+    /** False when a unit had no price: somebody must look. */
+    readonly priced: boolean
+    readonly allocations: readonly StoredAllocation[]
+    /** Beyond every grant: debt within the overdraft, or beyond it after an overrun. */
+    readonly uncoveredMicro: string
+    readonly fromHoldMicro: string
+    /** Beyond the hold: taken from the balance alone. */
+    readonly overrunMicro: string
+    readonly calledAt: string
+  }
+}
+export type HoldSettled = {
+  readonly type: 'HoldSettled'
+  readonly data: {
+    readonly holdId: string
+    readonly jobId: string
+    readonly chargedMicro: string
+    readonly releasedMicro: string
+    readonly outcome: string
+  }
+}
+
+export type AccountEvent =
+  | AccountOpened
+  | ApiKeyIssued
+  | ApiKeyRevoked
+  | CreditsGranted
+  | CreditsRevoked
+  | CreditsExpired
+  | CreditsHeld
+  | UsageRecorded
+  | HoldSettled

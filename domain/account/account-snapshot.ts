@@ -1,0 +1,81 @@
+import { List, Map, Set } from 'immutable'
+import type { Json } from '../json.ts'
+import type { Account } from './account.ts'
+import type { Grant } from './burn.ts'
+
+// How an account is kept in a snapshot. Changing the shape means raising the version: older
+// snapshots are then ignored and the stream is folded from its beginning once.
+
+export const accountSnapshotVersion = 1
+
+/** Events between two snapshots of one account. */
+export const accountSnapshotEvery = 2_000
+
+/** The stored form: JSON with amounts as strings. */
+export function encodeAccount(account: Account): Json {
+  const { grants, holds, closed, entryIds, keys, ...plain } = account
+  return {
+    ...plain,
+    overdraft: plain.overdraft.toString(),
+    posted: plain.posted.toString(),
+    held: plain.held.toString(),
+    debt: plain.debt.toString(),
+    grants: grants.map((grant) => ({ ...grant, remaining: grant.remaining.toString() })),
+    entryIds: entryIds.toArray(),
+    keys,
+    holds: holds
+      .toArray()
+      .map(([holdId, hold]) => [
+        holdId,
+        hold.jobId,
+        hold.remaining.toString(),
+        hold.charged.toString(),
+        hold.heldAt,
+        hold.expiresAt,
+        hold.usageIds.toArray(),
+      ]),
+    closed: closed.order.toArray().map((id) => [id, closed.usageIds.get(id)?.toArray() ?? []]),
+  }
+}
+
+type StoredHold = readonly [string, string, string, string, string, string, readonly string[]]
+type StoredAccount = Pick<Account, 'orgId' | 'name' | 'keys' | 'revokedKeyIds'> & {
+  readonly overdraft: string
+  readonly posted: string
+  readonly held: string
+  readonly debt: string
+  readonly grants: readonly (Omit<Grant, 'remaining'> & { readonly remaining: string })[]
+  readonly entryIds: readonly string[]
+  readonly holds: readonly StoredHold[]
+  readonly closed: readonly (readonly [string, readonly string[]])[]
+}
+
+/** Reads what `encodeAccount` of the same version wrote; anything else is null: fold from zero. */
+export function decodeAccount(state: Json): Account | null {
+  if (!isStoredAccount(state)) return null
+  const closed = state.closed.map(([id, ids]) => [id, Set(ids)] as const)
+  return {
+    ...state,
+    overdraft: BigInt(state.overdraft),
+    posted: BigInt(state.posted),
+    held: BigInt(state.held),
+    debt: BigInt(state.debt),
+    grants: state.grants.map((grant) => ({ ...grant, remaining: BigInt(grant.remaining) })),
+    entryIds: Set(state.entryIds),
+    holds: Map(state.holds.map(decodeHold)),
+    closed: {
+      usageIds: Map(closed),
+      order: List(closed.map(([id]) => id)),
+      size: closed.reduce((sum, [, ids]) => sum + 1 + ids.size, 0),
+    },
+  }
+}
+
+function decodeHold([holdId, jobId, remaining, charged, heldAt, expiresAt, ids]: StoredHold) {
+  const amounts = { remaining: BigInt(remaining), charged: BigInt(charged) }
+  return [holdId, { jobId, ...amounts, heldAt, expiresAt, usageIds: Set(ids) }] as const
+}
+
+function isStoredAccount(state: unknown): state is StoredAccount {
+  return typeof state === 'object' && state !== null && 'holds' in state && 'closed' in state
+}

@@ -1,0 +1,398 @@
+import { Map, Set } from 'immutable'
+import { assert } from '../assert.ts'
+import type { Decider } from '../decider.ts'
+import { DomainError } from '../errors.ts'
+import { amountMicroMax, maximum, minimum, storedAmount } from '../pricing/money.ts'
+import { unreachable } from '../unreachable.ts'
+import type {
+  AccountEvent,
+  CreditsGranted,
+  Scope,
+  StoredAllocation,
+  UsageRecorded,
+} from './account-events.ts'
+import { allocate, burn, insertGrant, isExpired } from './burn.ts'
+import type { Allocation, Grant, GrantKind } from './burn.ts'
+import { noClosedHolds, remember, rememberLate } from './closed-holds.ts'
+import type { ClosedHolds } from './closed-holds.ts'
+
+/**
+ * The money of one org. `available = posted − held + overdraft`; a hold is only made when it fits,
+ * so posted − held never falls below −overdraft but by usage beyond a hold (an overrun).
+ *
+ *   (none) ── hold ──▶ open ── usage* ──▶ open ── settle ──▶ closed ── late usage ──▶ closed
+ */
+export const accountStream = (orgId: string): string => `account-${orgId}`
+
+/** Live API keys of one org. */
+export const apiKeysMax = 50
+
+// State
+
+export type Hold = {
+  readonly jobId: string
+  readonly remaining: bigint
+  readonly charged: bigint
+  readonly heldAt: string
+  readonly expiresAt: string
+  readonly usageIds: Set<string>
+}
+export type ApiKey = {
+  readonly keyId: string
+  readonly name: string
+  readonly scopes: readonly Scope[]
+  readonly secretSha256: string
+  readonly issuedAt: string
+}
+export type Account = {
+  /** Null until the account is opened. */
+  readonly orgId: string | null
+  readonly name: string
+  readonly overdraft: bigint
+  readonly posted: bigint
+  readonly held: bigint
+  readonly debt: bigint
+  /** With something left, in burn order. */
+  readonly grants: readonly Grant[]
+  /** Every grant, revocation and expiry there ever was: what makes them happen once. */
+  readonly entryIds: Set<string>
+  readonly holds: Map<string, Hold>
+  readonly closed: ClosedHolds
+  readonly keys: readonly ApiKey[]
+  readonly revokedKeyIds: readonly string[]
+}
+
+export const noAccount: Account = {
+  orgId: null,
+  name: '',
+  overdraft: 0n,
+  posted: 0n,
+  held: 0n,
+  debt: 0n,
+  grants: [],
+  entryIds: Set(),
+  holds: Map(),
+  closed: noClosedHolds,
+  keys: [],
+  revokedKeyIds: [],
+}
+
+/** What can be reserved or spent at that time: credits that expired count no more. */
+export function availableAt(account: Account, at: string): bigint {
+  const expired = account.grants.filter((grant) => isExpired(grant, at))
+  const gone = expired.reduce((sum, grant) => sum + grant.remaining, 0n)
+  return account.posted - gone - account.held + account.overdraft
+}
+
+export function evolve(account: Account, event: AccountEvent): Account {
+  switch (event.type) {
+    case 'AccountOpened': {
+      const { orgId, name, overdraftMicro } = event.data
+      return { ...account, orgId, name, overdraft: storedAmount(overdraftMicro) }
+    }
+    case 'ApiKeyIssued': {
+      const { keyId, name, scopes, secretSha256, issuedAt } = event.data
+      const key = { keyId, name, scopes, secretSha256, issuedAt }
+      return { ...account, keys: [...account.keys, key] }
+    }
+    case 'ApiKeyRevoked': {
+      const { keyId } = event.data
+      const keys = account.keys.filter((key) => key.keyId !== keyId)
+      return { ...account, keys, revokedKeyIds: [...account.revokedKeyIds, keyId] }
+    }
+    case 'CreditsGranted':
+      return granted(account, event.data)
+    case 'CreditsRevoked': {
+      const debited = debit(account, event.data)
+      return { ...debited, entryIds: account.entryIds.add(event.data.revocationId) }
+    }
+    case 'CreditsExpired': {
+      const { grantId, amountMicro } = event.data
+      const allocations = [{ grantId, amountMicro }]
+      return debit(account, { amountMicro, allocations, uncoveredMicro: '0' })
+    }
+    case 'CreditsHeld': {
+      const { holdId, jobId, amountMicro, heldAt, expiresAt } = event.data
+      const remaining = storedAmount(amountMicro)
+      const hold = { jobId, remaining, charged: 0n, heldAt, expiresAt, usageIds: Set<string>() }
+      return { ...account, held: account.held + remaining, holds: account.holds.set(holdId, hold) }
+    }
+    case 'UsageRecorded':
+      return used(account, event.data)
+    case 'HoldSettled':
+      return settled(account, event.data.holdId)
+    default:
+      return unreachable(event)
+  }
+}
+
+function granted(account: Account, data: CreditsGranted['data']): Account {
+  const amount = storedAmount(data.amountMicro)
+  const covers = storedAmount(data.coversDebtMicro)
+  const { grantId, kind, priority, effectiveAt, expiresAt } = data
+  const sequence = account.entryIds.size
+  const remaining = amount - covers
+  const grant = { grantId, kind, remaining, priority, effectiveAt, expiresAt, sequence }
+  return {
+    ...account,
+    posted: account.posted + amount,
+    debt: account.debt - covers,
+    grants: remaining > 0n ? insertGrant(account.grants, grant) : account.grants,
+    entryIds: account.entryIds.add(grantId),
+  }
+}
+
+type Debit = {
+  readonly amountMicro: string
+  readonly allocations: readonly StoredAllocation[]
+  readonly uncoveredMicro: string
+}
+
+function debit(account: Account, { amountMicro, allocations, uncoveredMicro }: Debit): Account {
+  const taken = allocations.map(({ grantId, amountMicro: part }) => ({
+    grantId,
+    amount: storedAmount(part),
+  }))
+  return {
+    ...account,
+    posted: account.posted - storedAmount(amountMicro),
+    debt: account.debt + storedAmount(uncoveredMicro),
+    grants: burn(account.grants, taken),
+  }
+}
+
+function used(account: Account, data: UsageRecorded['data']): Account {
+  const { holdId, usageId, chargedMicro, fromHoldMicro } = data
+  const after = debit(account, { ...data, amountMicro: chargedMicro })
+  const hold = account.holds.get(holdId)
+  if (!hold) return { ...after, closed: rememberLate(account.closed, holdId, usageId) }
+  const fromHold = storedAmount(fromHoldMicro)
+  const next = {
+    ...hold,
+    remaining: hold.remaining - fromHold,
+    charged: hold.charged + storedAmount(chargedMicro),
+    usageIds: hold.usageIds.add(usageId),
+  }
+  return { ...after, held: after.held - fromHold, holds: account.holds.set(holdId, next) }
+}
+
+function settled(account: Account, holdId: string): Account {
+  const hold = account.holds.get(holdId)
+  if (!hold) return account
+  return {
+    ...account,
+    held: account.held - hold.remaining,
+    holds: account.holds.delete(holdId),
+    closed: remember(account.closed, holdId, hold.usageIds),
+  }
+}
+
+// Commands
+
+/** What a worker tells about one provider call; the price is computed before it comes here. */
+export type Usage = Omit<
+  UsageRecorded['data'],
+  'allocations' | 'uncoveredMicro' | 'fromHoldMicro' | 'overrunMicro'
+>
+
+export type AccountCommand =
+  | {
+      readonly type: 'OpenAccount'
+      readonly orgId: string
+      readonly name: string
+      readonly overdraft: bigint
+      readonly at: string
+    }
+  | ({ readonly type: 'IssueApiKey' } & ApiKey)
+  | { readonly type: 'RevokeApiKey'; readonly keyId: string; readonly at: string }
+  | {
+      readonly type: 'GrantCredits'
+      readonly grantId: string
+      readonly kind: GrantKind
+      readonly amount: bigint
+      readonly reason: string
+      readonly priority: number
+      readonly expiresAt: string | null
+      readonly at: string
+    }
+  | {
+      readonly type: 'AdjustCredits'
+      readonly adjustmentId: string
+      /** Positive gives, negative takes. */
+      readonly amount: bigint
+      readonly reason: string
+      readonly at: string
+    }
+  | { readonly type: 'ExpireCredits'; readonly at: string }
+  | {
+      readonly type: 'HoldCredits'
+      readonly holdId: string
+      readonly jobId: string
+      readonly amount: bigint
+      readonly at: string
+      readonly expiresAt: string
+    }
+  | { readonly type: 'RecordUsage'; readonly usage: Usage; readonly at: string }
+  | {
+      readonly type: 'SettleHold'
+      readonly holdId: string
+      readonly jobId: string
+      readonly outcome: string
+    }
+
+type Of<Type extends AccountCommand['type']> = Extract<AccountCommand, { type: Type }>
+
+export function decide(account: Account, command: AccountCommand): readonly AccountEvent[] {
+  if (command.type === 'OpenAccount') return open(account, command)
+  if (account.orgId === null) throw new DomainError('not_found', 'There is no such organisation.')
+  switch (command.type) {
+    case 'IssueApiKey':
+      return issueKey(account, command)
+    case 'RevokeApiKey':
+      return revokeKey(account, command)
+    case 'GrantCredits':
+      return grant(account, command)
+    case 'AdjustCredits':
+      return adjust(account, command)
+    case 'ExpireCredits':
+      return expire(account, command.at)
+    case 'HoldCredits':
+      return hold(account, command)
+    case 'RecordUsage':
+      return recordUsage(account, command)
+    case 'SettleHold':
+      return settle(account, command)
+    default:
+      return unreachable(command)
+  }
+}
+
+export const accountDecider: Decider<Account, AccountCommand, AccountEvent> = {
+  initial: noAccount,
+  evolve,
+  decide,
+}
+
+function open(account: Account, command: Of<'OpenAccount'>): readonly AccountEvent[] {
+  if (account.orgId !== null) return []
+  const { orgId, name, overdraft, at } = command
+  const overdraftMicro = overdraft.toString()
+  return [{ type: 'AccountOpened', data: { orgId, name, overdraftMicro, openedAt: at } }]
+}
+
+function issueKey(account: Account, { type: _, ...key }: Of<'IssueApiKey'>) {
+  const known = [...account.keys.map(({ keyId }) => keyId), ...account.revokedKeyIds]
+  if (known.includes(key.keyId)) return []
+  if (account.keys.length >= apiKeysMax) {
+    throw new DomainError('conflict', `An organisation has at most ${apiKeysMax} live API keys.`)
+  }
+  return [{ type: 'ApiKeyIssued' as const, data: key }]
+}
+
+function revokeKey(account: Account, { keyId, at }: Of<'RevokeApiKey'>): readonly AccountEvent[] {
+  if (account.revokedKeyIds.includes(keyId)) return []
+  if (!account.keys.some((key) => key.keyId === keyId)) {
+    throw new DomainError('not_found', 'There is no such API key.')
+  }
+  return [{ type: 'ApiKeyRevoked', data: { keyId, revokedAt: at } }]
+}
+
+function grant(account: Account, command: Of<'GrantCredits'>): readonly AccountEvent[] {
+  if (account.entryIds.has(command.grantId)) return []
+  const { grantId, kind, amount, reason, priority, expiresAt, at } = command
+  assert(amount > 0n && amount <= amountMicroMax, 'a grant is positive and bounded')
+  const coversDebtMicro = minimum(account.debt, amount).toString()
+  const amountMicro = amount.toString()
+  const base = { grantId, kind, amountMicro, coversDebtMicro, priority, expiresAt, reason }
+  return [{ type: 'CreditsGranted', data: { ...base, effectiveAt: at } }]
+}
+
+function adjust(account: Account, command: Of<'AdjustCredits'>): readonly AccountEvent[] {
+  const { adjustmentId, amount, reason, at } = command
+  if (account.entryIds.has(adjustmentId)) return []
+  assert(amount !== 0n, 'an adjustment is not zero')
+  if (amount > 0n) {
+    const grantId = adjustmentId
+    const terms = { kind: 'adjustment' as const, priority: 100, expiresAt: null }
+    return grant(account, { type: 'GrantCredits', grantId, amount, reason, at, ...terms })
+  }
+  requireAvailable(account, -amount, at)
+  const { allocations, uncovered } = allocate(account.grants, -amount, at)
+  const data = {
+    revocationId: adjustmentId,
+    kind: 'adjustment' as const,
+    amountMicro: (-amount).toString(),
+    allocations: stored(allocations),
+    uncoveredMicro: uncovered.toString(),
+    reason,
+  }
+  return [{ type: 'CreditsRevoked', data }]
+}
+
+/** What open holds reserve stays until they are settled; the next run takes the rest. */
+function expire(account: Account, at: string): readonly AccountEvent[] {
+  let free = maximum(account.posted - account.held + account.overdraft, 0n)
+  const events: AccountEvent[] = []
+  for (const { grantId, remaining, ...terms } of account.grants) {
+    if (!isExpired({ grantId, remaining, ...terms }, at)) continue
+    const amount = minimum(remaining, free)
+    if (amount === 0n) continue
+    free -= amount
+    events.push({ type: 'CreditsExpired', data: { grantId, amountMicro: amount.toString() } })
+  }
+  return events
+}
+
+function hold(account: Account, command: Of<'HoldCredits'>): readonly AccountEvent[] {
+  const { holdId, jobId, amount, at, expiresAt } = command
+  if (account.holds.has(holdId) || account.closed.usageIds.has(holdId)) return []
+  assert(amount >= 0n && amount <= amountMicroMax, 'a hold is not negative and bounded')
+  requireAvailable(account, amount, at)
+  const amountMicro = amount.toString()
+  return [{ type: 'CreditsHeld', data: { holdId, jobId, amountMicro, heldAt: at, expiresAt } }]
+}
+
+function requireAvailable(account: Account, required: bigint, at: string): void {
+  const available = availableAt(account, at)
+  if (required === 0n || required <= available) return
+  throw new DomainError(
+    'insufficient_credits',
+    `This needs ${required} micro-credits; ${available} are available, ${account.held} are held.`,
+    {
+      required: required.toString(),
+      available: available.toString(),
+      held: account.held.toString(),
+    },
+  )
+}
+
+function recordUsage(account: Account, { usage, at }: Of<'RecordUsage'>): readonly AccountEvent[] {
+  const open = account.holds.get(usage.holdId)
+  const ids = open?.usageIds ?? account.closed.usageIds.get(usage.holdId)
+  if (!ids) throw new DomainError('conflict', 'The usage comes too late: its hold is forgotten.')
+  if (ids.has(usage.usageId)) return []
+  const charged = storedAmount(usage.chargedMicro)
+  const { allocations, uncovered } = allocate(account.grants, charged, at)
+  const fromHold = minimum(charged, open?.remaining ?? 0n)
+  const data = {
+    ...usage,
+    allocations: stored(allocations),
+    uncoveredMicro: uncovered.toString(),
+    fromHoldMicro: fromHold.toString(),
+    overrunMicro: (charged - fromHold).toString(),
+  }
+  return [{ type: 'UsageRecorded', data }]
+}
+
+function settle(account: Account, command: Of<'SettleHold'>): readonly AccountEvent[] {
+  const { holdId, jobId, outcome } = command
+  const open = account.holds.get(holdId)
+  if (!open) return []
+  const chargedMicro = open.charged.toString()
+  const releasedMicro = open.remaining.toString()
+  return [{ type: 'HoldSettled', data: { holdId, jobId, chargedMicro, releasedMicro, outcome } }]
+}
+
+function stored(allocations: readonly Allocation[]): readonly StoredAllocation[] {
+  return allocations.map(({ grantId, amount }) => ({ grantId, amountMicro: amount.toString() }))
+}

@@ -1,0 +1,70 @@
+import { accountDecider } from './account/account.ts'
+import type { Account, AccountCommand } from './account/account.ts'
+import type { AccountEvent } from './account/account-events.ts'
+import {
+  accountSnapshotEvery,
+  accountSnapshotVersion,
+  decodeAccount,
+  encodeAccount,
+} from './account/account-snapshot.ts'
+import { isAccountEvent, isJobEvent, isOperatorsEvent, isPriceBookEvent } from './catalog.ts'
+import { jobDecider } from './job/job.ts'
+import type { JobCommand, JobState } from './job/job.ts'
+import type { JobEvent } from './job/job-events.ts'
+import { operatorsDecider } from './operators/operators.ts'
+import type { Operators, OperatorsEvent, RegisterOperator } from './operators/operators.ts'
+import type { Aggregate } from './pipeline/aggregate.ts'
+import { CommandPipeline } from './pipeline/command-pipeline.ts'
+import type { PipelinePorts } from './pipeline/command-pipeline.ts'
+import { priceBookDecider } from './pricing/price-book.ts'
+import type { PriceBook, PriceBookEvent, PublishPrice } from './pricing/price-book.ts'
+
+export const jobAggregate: Aggregate<JobState, JobCommand, JobEvent> = {
+  category: 'job',
+  decider: jobDecider,
+  owns: isJobEvent,
+  snapshot: null,
+}
+
+export const accountAggregate: Aggregate<Account, AccountCommand, AccountEvent> = {
+  category: 'account',
+  decider: accountDecider,
+  owns: isAccountEvent,
+  snapshot: {
+    version: accountSnapshotVersion,
+    every: accountSnapshotEvery,
+    encode: encodeAccount,
+    decode: decodeAccount,
+  },
+}
+
+export const priceBookAggregate: Aggregate<PriceBook, PublishPrice, PriceBookEvent> = {
+  category: 'price-book',
+  decider: priceBookDecider,
+  owns: isPriceBookEvent,
+  snapshot: null,
+}
+
+export const operatorsAggregate: Aggregate<Operators, RegisterOperator, OperatorsEvent> = {
+  category: 'operators',
+  decider: operatorsDecider,
+  owns: isOperatorsEvent,
+  snapshot: null,
+}
+
+/** One pipeline per aggregate: what every role needs to issue commands. */
+export type Pipelines = {
+  readonly jobs: CommandPipeline<JobState, JobCommand, JobEvent>
+  readonly accounts: CommandPipeline<Account, AccountCommand, AccountEvent>
+  readonly priceBook: CommandPipeline<PriceBook, PublishPrice, PriceBookEvent>
+  readonly operators: CommandPipeline<Operators, RegisterOperator, OperatorsEvent>
+}
+
+export function openPipelines(ports: PipelinePorts): Pipelines {
+  return {
+    jobs: new CommandPipeline(jobAggregate, ports),
+    accounts: new CommandPipeline(accountAggregate, ports),
+    priceBook: new CommandPipeline(priceBookAggregate, ports),
+    operators: new CommandPipeline(operatorsAggregate, ports),
+  }
+}

@@ -1,0 +1,124 @@
+import type { Json, JsonObject } from '../json.ts'
+
+// The storage format of job streams: names and fields never change, they get versions.
+
+export type Priority = 'low' | 'normal' | 'high'
+export type JobError = {
+  readonly code: string
+  readonly message: string
+  readonly retryable: boolean
+}
+export type JobWebhook = { readonly url: string; readonly events: readonly string[] | null }
+export type JobResult = {
+  readonly key: string
+  readonly contentType: string
+  readonly bytes: number
+  readonly sha256: string
+  readonly outputs: JsonObject | null
+}
+
+/** What the customer asked for and what admission froze. */
+export type JobSpec = {
+  readonly jobId: string
+  readonly orgId: string
+  readonly userId: string | null
+  readonly jobType: string
+  /** Null when the input is too large for an event: then `inputKey` names the object. */
+  readonly input: JsonObject | null
+  readonly inputKey: string | null
+  readonly priority: Priority
+  readonly webhook: JobWebhook | null
+  readonly metadata: JsonObject
+  readonly runAt: string | null
+  readonly deadlineSeconds: number | null
+  readonly deadlineAt: string | null
+  readonly attemptsMax: number
+  readonly estimateMicro: string
+  readonly priceVersion: number
+  readonly submittedAt: string
+}
+
+export type JobSubmitted = { readonly type: 'JobSubmitted'; readonly data: JobSpec }
+export type JobStarted = {
+  readonly type: 'JobStarted'
+  readonly data: {
+    readonly attempt: number
+    readonly epoch: number
+    readonly workerId: string
+    readonly startedAt: string
+  }
+}
+export type JobStepCompleted = {
+  readonly type: 'JobStepCompleted'
+  readonly data: {
+    readonly attempt: number
+    readonly epoch: number
+    readonly step: string
+    readonly output: Json
+    readonly progress: number
+  }
+}
+/** Why an attempt ended without an end of the job. */
+export type RetryReason = 'error' | 'lease_expired' | 'shutdown'
+export type JobRetryScheduled = {
+  readonly type: 'JobRetryScheduled'
+  readonly data: {
+    readonly attempt: number
+    readonly epoch: number
+    readonly reason: RetryReason
+    readonly error: JobError | null
+    readonly runAt: string
+  }
+}
+export type JobCancelRequested = {
+  readonly type: 'JobCancelRequested'
+  readonly data: { readonly requestedAt: string }
+}
+export type JobSucceeded = {
+  readonly type: 'JobSucceeded'
+  readonly data: {
+    readonly attempt: number
+    readonly epoch: number
+    readonly result: JobResult
+    readonly finishedAt: string
+  }
+}
+export type JobFailed = {
+  readonly type: 'JobFailed'
+  readonly data: { readonly attempt: number; readonly error: JobError; readonly finishedAt: string }
+}
+export type JobCanceled = {
+  readonly type: 'JobCanceled'
+  readonly data: { readonly attempt: number; readonly finishedAt: string }
+}
+export type JobExpired = {
+  readonly type: 'JobExpired'
+  readonly data: { readonly finishedAt: string }
+}
+export type JobRequeued = {
+  readonly type: 'JobRequeued'
+  readonly data: {
+    readonly requeue: number
+    readonly estimateMicro: string
+    readonly requeuedAt: string
+    readonly deadlineAt: string | null
+  }
+}
+/** A tombstone: the hold was there, the job never came, and now it cannot come any more. */
+export type SubmissionAbandoned = {
+  readonly type: 'SubmissionAbandoned'
+  readonly data: { readonly abandonedAt: string }
+}
+
+export type JobEvent =
+  | JobSubmitted
+  | JobStarted
+  | JobStepCompleted
+  | JobRetryScheduled
+  | JobCancelRequested
+  | JobSucceeded
+  | JobFailed
+  | JobCanceled
+  | JobExpired
+  | JobRequeued
+  | SubmissionAbandoned

@@ -1,0 +1,53 @@
+import type { Decider } from '../decider.ts'
+import { unreachable } from '../unreachable.ts'
+
+/** The people who administrate an installation. */
+export const operatorsStream = 'operators'
+
+export type OperatorRole = 'viewer' | 'support' | 'finance' | 'owner'
+
+// Events
+
+export type OperatorRegistered = {
+  readonly type: 'OperatorRegistered'
+  readonly data: {
+    readonly operatorId: string
+    readonly email: string
+    readonly role: OperatorRole
+    /** SHA-256 of the token's secret part, hex. */
+    readonly tokenSha256: string
+    readonly registeredAt: string
+  }
+}
+
+export type OperatorsEvent = OperatorRegistered
+
+// State
+
+export type Operator = OperatorRegistered['data']
+export type Operators = { readonly operators: readonly Operator[] }
+
+export function evolve(state: Operators, event: OperatorsEvent): Operators {
+  switch (event.type) {
+    case 'OperatorRegistered':
+      return { operators: [...state.operators, event.data] }
+    default:
+      return unreachable(event.type)
+  }
+}
+
+// Commands
+
+export type RegisterOperator = { readonly type: 'RegisterOperator'; readonly operator: Operator }
+
+export function decide(state: Operators, command: RegisterOperator): readonly OperatorsEvent[] {
+  const { operator } = command
+  if (state.operators.some((known) => known.operatorId === operator.operatorId)) return []
+  return [{ type: 'OperatorRegistered', data: operator }]
+}
+
+export const operatorsDecider: Decider<Operators, RegisterOperator, OperatorsEvent> = {
+  initial: { operators: [] },
+  evolve,
+  decide,
+}

@@ -1,0 +1,258 @@
+import type { NewEvent, RecordedEvent } from '../envelope.ts'
+import { DomainError } from '../errors.ts'
+import { isoTime } from '../ports/clock.ts'
+import type { Clock } from '../ports/clock.ts'
+import { NO_STREAM, readAll, RevisionConflict, UnknownOutcome } from '../ports/event-store.ts'
+import type { EventStore } from '../ports/event-store.ts'
+import type { Ids } from '../ports/ids.ts'
+import type { SnapshotStore } from '../ports/snapshot-store.ts'
+import type { Aggregate, StorableEvent } from './aggregate.ts'
+
+/**
+ * The way of every command: load, decide, append; retry on conflict; repeat an unknown outcome
+ * with the same ids.
+ *
+ * Commands on one stream that arrive while an append is in flight form the next batch: one load,
+ * one append, and each command gets its own answer. A refusal, or "already done", is only answered
+ * from a state that was current: either an append at its revision succeeded, or it was just read.
+ */
+
+/** Commands decided together at most. */
+const batchMax = 500
+/** Appends of one batch that may lose against other writers. */
+const conflictsMax = 200
+/** Repetitions of an append whose outcome is unknown. */
+const unknownMax = 8
+/** States kept in memory, least recently used ones go first. */
+const cachedMax = 5_000
+/** Longest random pause after a lost race. */
+const conflictPauseMsMax = 4
+
+/** Who asks, and what for: becomes the metadata of the events. */
+export type CommandContext = {
+  /** Unique per command; derived from its cause where it is a reaction. Event ids follow from it. */
+  readonly commandId: string
+  readonly orgId: string
+  readonly actor: string
+  readonly correlationId: string
+  readonly traceparent: string | null
+}
+
+/** A state and where in its stream it stands. */
+export type Loaded<State> = { readonly state: State; readonly revision: number }
+
+/** What a command did. */
+export type Handled<State, Event> = Loaded<State> & { readonly events: readonly Event[] }
+
+/** Sees what the pipeline does; for metrics. */
+export type PipelineObserver = {
+  readonly appended: (category: string, count: number, ms: number) => void
+  readonly conflicted: (category: string) => void
+}
+
+export type PipelinePorts = {
+  readonly store: EventStore
+  readonly snapshots: SnapshotStore
+  readonly clock: Clock
+  readonly ids: Ids
+  readonly observer: PipelineObserver
+}
+
+type Waiting<State, Command, Event> = {
+  readonly command: Command
+  readonly context: CommandContext
+  readonly resolve: (handled: Handled<State, Event>) => void
+  readonly reject: (error: unknown) => void
+}
+
+type Answer<State, Event> =
+  | { readonly handled: Handled<State, Event> }
+  | { readonly refusal: DomainError }
+
+export class CommandPipeline<State, Command, Event extends StorableEvent> {
+  readonly #aggregate: Aggregate<State, Command, Event>
+  readonly #ports: PipelinePorts
+  readonly #cache = new Map<string, Loaded<State>>()
+  readonly #waiting = new Map<string, Waiting<State, Command, Event>[]>()
+  readonly #snapshotAt = new Map<string, number>()
+
+  constructor(aggregate: Aggregate<State, Command, Event>, ports: PipelinePorts) {
+    this.#aggregate = aggregate
+    this.#ports = ports
+  }
+
+  /** @throws DomainError when the command is refused or the store cannot be reached */
+  handle(stream: string, command: Command, context: CommandContext) {
+    return new Promise<Handled<State, Event>>((resolve, reject) => {
+      const waiting = { command, context, resolve, reject }
+      const queue = this.#waiting.get(stream)
+      if (queue) {
+        queue.push(waiting)
+        return
+      }
+      this.#waiting.set(stream, [waiting])
+      queueMicrotask(() => void this.#drain(stream))
+    })
+  }
+
+  /** The state as it is now: reads what the stream has gained since it was last seen. */
+  async load(stream: string): Promise<Loaded<State>> {
+    const known = this.#cache.get(stream) ?? (await this.#fromSnapshot(stream))
+    const events = await readAll(this.#ports.store, stream, known.revision + 1)
+    return this.#remember(stream, this.#advance(known, events))
+  }
+
+  /** Forgets a state that will hardly be needed again, such as that of a finished job. */
+  forget(stream: string): void {
+    this.#cache.delete(stream)
+  }
+
+  async #drain(stream: string): Promise<void> {
+    for (;;) {
+      const queue = this.#waiting.get(stream) ?? []
+      if (queue.length === 0) break
+      const batch = queue.splice(0, batchMax)
+      try {
+        const answers = await this.#execute(stream, batch)
+        batch.forEach((waiting, index) => reply(waiting, answers[index]))
+      } catch (error) {
+        this.#cache.delete(stream)
+        for (const waiting of batch) waiting.reject(error)
+      }
+    }
+    this.#waiting.delete(stream)
+  }
+
+  async #execute(stream: string, batch: readonly Waiting<State, Command, Event>[]) {
+    let known = this.#cache.get(stream)
+    let fresh = known === undefined
+    known ??= await this.load(stream)
+    for (let conflicts = 0; ; conflicts++) {
+      const decided = this.#decide(known, batch)
+      if (decided.events.length === 0) {
+        if (fresh) return decided.answers
+      } else if (await this.#append(stream, known.revision, decided.events)) {
+        this.#remember(stream, decided.loaded)
+        this.#snapshotWhenDue(stream, decided.loaded)
+        return decided.answers
+      }
+      if (conflicts >= conflictsMax) throw tooBusy()
+      if (conflicts > 2) {
+        await this.#ports.clock.sleep(this.#ports.ids.random01() * conflictPauseMsMax)
+      }
+      known = await this.load(stream)
+      fresh = true
+    }
+  }
+
+  #decide(known: Loaded<State>, batch: readonly Waiting<State, Command, Event>[]) {
+    const { decider } = this.#aggregate
+    const events: NewEvent[] = []
+    const answers: Answer<State, Event>[] = []
+    let { state, revision } = known
+    for (const { command, context } of batch) {
+      try {
+        const decided = decider.decide(state, command)
+        for (const event of decided) state = decider.evolve(state, event)
+        revision += decided.length
+        events.push(...this.#envelopes(decided, context))
+        answers.push({ handled: { state, revision, events: decided } })
+      } catch (error) {
+        if (!(error instanceof DomainError)) throw error
+        answers.push({ refusal: error })
+      }
+    }
+    return { events, answers, loaded: { state, revision } }
+  }
+
+  #envelopes(events: readonly Event[], context: CommandContext): readonly NewEvent[] {
+    const { commandId, orgId, actor, correlationId, traceparent } = context
+    const at = isoTime(this.#ports.clock.now())
+    const meta = { orgId, actor, correlationId, causationId: commandId, traceparent, at, schema: 1 }
+    return events.map((event, index) => {
+      const id = this.#ports.ids.derive(commandId, String(index))
+      return { id, type: event.type, data: event.data, meta }
+    })
+  }
+
+  /** True when written, false when somebody else was faster. */
+  async #append(stream: string, revision: number, events: readonly NewEvent[]): Promise<boolean> {
+    const { store, clock, observer } = this.#ports
+    const { category } = this.#aggregate
+    const startedAt = clock.now()
+    for (let unknown = 0; ; unknown++) {
+      try {
+        await store.append(stream, revision, events)
+        observer.appended(category, events.length, clock.now() - startedAt)
+        return true
+      } catch (error) {
+        if (error instanceof RevisionConflict) {
+          observer.conflicted(category)
+          return false
+        }
+        if (!(error instanceof UnknownOutcome)) throw error
+        if (unknown >= unknownMax) throw unreachableStore(error)
+        await clock.sleep(50 * 2 ** unknown)
+      }
+    }
+  }
+
+  async #fromSnapshot(stream: string): Promise<Loaded<State>> {
+    const { snapshot, decider } = this.#aggregate
+    const nothing = { state: decider.initial, revision: NO_STREAM }
+    if (!snapshot) return nothing
+    const found = await this.#ports.snapshots.load(stream, snapshot.version)
+    const state = found && snapshot.decode(found.state)
+    if (!found || state === null) return nothing
+    this.#snapshotAt.set(stream, found.revision)
+    return { state, revision: found.revision }
+  }
+
+  #advance(known: Loaded<State>, events: readonly RecordedEvent[]): Loaded<State> {
+    let { state, revision } = known
+    for (const event of events) {
+      if (this.#aggregate.owns(event)) state = this.#aggregate.decider.evolve(state, event)
+      revision = event.revision
+    }
+    return { state, revision }
+  }
+
+  #remember(stream: string, loaded: Loaded<State>): Loaded<State> {
+    this.#cache.delete(stream)
+    if (loaded.revision === NO_STREAM) return loaded
+    this.#cache.set(stream, loaded)
+    if (this.#cache.size > cachedMax) {
+      const oldest = this.#cache.keys().next()
+      if (!oldest.done) this.#cache.delete(oldest.value)
+    }
+    return loaded
+  }
+
+  #snapshotWhenDue(stream: string, { state, revision }: Loaded<State>): void {
+    const { snapshot } = this.#aggregate
+    if (!snapshot) return
+    const last = this.#snapshotAt.get(stream) ?? 0
+    if (revision - last < snapshot.every) return
+    this.#snapshotAt.set(stream, revision)
+    // A snapshot that is not kept costs time at the next start, nothing else.
+    const stored = { revision, state: snapshot.encode(state) }
+    this.#ports.snapshots.save(stream, snapshot.version, stored).catch(() => undefined)
+  }
+}
+
+function reply<State, Command, Event>(
+  waiting: Waiting<State, Command, Event>,
+  answer: Answer<State, Event> | undefined,
+): void {
+  if (!answer) waiting.reject(new Error('a command was left without an answer'))
+  else if ('refusal' in answer) waiting.reject(answer.refusal)
+  else waiting.resolve(answer.handled)
+}
+
+function tooBusy(): DomainError {
+  return new DomainError('unavailable', 'Too many writers at once; try again.')
+}
+
+function unreachableStore(cause: Error): DomainError {
+  return new DomainError('unavailable', `The event store does not answer: ${cause.message}`)
+}
