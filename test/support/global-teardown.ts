@@ -5,7 +5,10 @@ import type { TestRun } from './global-setup.ts'
 export default async function globalTeardown(): Promise<void> {
   const { weirTestRun } = globalThis as { weirTestRun?: TestRun }
   if (!weirTestRun) return
-  if (weirTestRun.server) return await weirTestRun.server.stop()
+  if (weirTestRun.server) {
+    await weirTestRun.server.stop()
+    return
+  }
   const client = new pg.Client({ connectionString: weirTestRun.serverUrl })
   await client.connect()
   await client.query(`DROP DATABASE IF EXISTS ${weirTestRun.template} WITH (FORCE)`)
