@@ -1,0 +1,110 @@
+import {
+  deliveryHost,
+  DeliveryStore,
+  type ClaimedDelivery,
+  type DeliveryClaim,
+  type DeliveryOutcome,
+  type DeliveryState,
+  type NewDelivery,
+} from '../../domain/ports/delivery-store.ts'
+
+type Row = NewDelivery & Omit<DeliveryState, 'deliveryId'> & { readonly host: string }
+
+/** Deliveries in memory. */
+export class MemoryDeliveryStore extends DeliveryStore {
+  readonly #rows = new Map<string, Row>()
+
+  override async enqueue(deliveries: readonly NewDelivery[]): Promise<void> {
+    for (const delivery of deliveries) {
+      if (this.#rows.has(delivery.deliveryId)) continue
+      this.#rows.set(delivery.deliveryId, {
+        ...delivery,
+        host: deliveryHost(delivery.url),
+        status: 'pending',
+        attempt: 0,
+        nextAttemptAtMs: delivery.nowMs,
+        lockedUntilMs: null,
+        lastStatus: null,
+        lastError: null,
+      })
+    }
+  }
+
+  override async claimDue(claim: DeliveryClaim): Promise<readonly ClaimedDelivery[]> {
+    const placeByHost = new Map(claim.inFlightByHost)
+    const lockedUntilMs = claim.nowMs + claim.leaseMs
+    return [...this.#rows.values()]
+      .filter((row) => isDue(row, claim.nowMs))
+      .sort(byTime)
+      .map((row) => {
+        const place = (placeByHost.get(row.host) ?? 0) + 1
+        placeByHost.set(row.host, place)
+        return { row, place }
+      })
+      .filter(({ place }) => place <= claim.perHostMax)
+      .sort((left, right) => left.place - right.place || byTime(left.row, right.row))
+      .slice(0, claim.limit)
+      .map(({ row }) => ({ ...row, lockedUntilMs }))
+      .sort(byTime)
+      .map((row) => {
+        this.#rows.set(row.deliveryId, row)
+        return toClaimed(row, lockedUntilMs)
+      })
+  }
+
+  override async finish(
+    claimed: ClaimedDelivery,
+    outcome: DeliveryOutcome,
+    _nowMs: number,
+  ): Promise<boolean> {
+    const row = this.#held(claimed)
+    if (row === null) return false
+    const isRetry = outcome.kind === 'retry'
+    this.#rows.set(row.deliveryId, {
+      ...row,
+      status: isRetry ? 'pending' : outcome.kind,
+      attempt: row.attempt + 1,
+      nextAttemptAtMs: isRetry ? outcome.nextAttemptAtMs : row.nextAttemptAtMs,
+      lockedUntilMs: null,
+      lastStatus: outcome.httpStatus,
+      lastError: outcome.error,
+    })
+    return true
+  }
+
+  override async release(claimed: readonly ClaimedDelivery[]): Promise<void> {
+    for (const each of claimed) {
+      const row = this.#held(each)
+      if (row !== null) this.#rows.set(row.deliveryId, { ...row, lockedUntilMs: null })
+    }
+  }
+
+  override async find(deliveryId: string): Promise<DeliveryState | null> {
+    const row = this.#rows.get(deliveryId)
+    if (row === undefined) return null
+    const { status, attempt, nextAttemptAtMs, lockedUntilMs, lastStatus, lastError } = row
+    return { deliveryId, status, attempt, nextAttemptAtMs, lockedUntilMs, lastStatus, lastError }
+  }
+
+  #held(claimed: ClaimedDelivery): Row | null {
+    const row = this.#rows.get(claimed.deliveryId)
+    if (row === undefined || row.lockedUntilMs !== claimed.lockedUntilMs) return null
+    return row.status === 'pending' ? row : null
+  }
+}
+
+function isDue(row: Row, nowMs: number): boolean {
+  if (row.status !== 'pending' || row.nextAttemptAtMs > nowMs) return false
+  return row.lockedUntilMs === null || row.lockedUntilMs <= nowMs
+}
+
+function byTime(left: Row, right: Row): number {
+  const order = left.nextAttemptAtMs - right.nextAttemptAtMs
+  return order !== 0 ? order : left.deliveryId < right.deliveryId ? -1 : 1
+}
+
+function toClaimed(row: Row, lockedUntilMs: number): ClaimedDelivery {
+  const { deliveryId, orgId, jobId, endpointId, url, host, eventType, sequence, body } = row
+  const what = { deliveryId, orgId, jobId, endpointId, url, host, eventType, sequence, body }
+  return { ...what, attempt: row.attempt, lockedUntilMs }
+}

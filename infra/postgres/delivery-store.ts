@@ -1,0 +1,202 @@
+import type pg from 'pg'
+import {
+  DeliveryStore,
+  type ClaimedDelivery,
+  type DeliveryClaim,
+  type DeliveryOutcome,
+  type DeliveryState,
+  type NewDelivery,
+} from '../../domain/ports/delivery-store.ts'
+
+// $1 ids, $2 orgs, $3 jobs, $4 endpoints, $5 urls, $6 types, $7 sequences, $8 bodies, $9 times
+const enqueueSql = `
+  INSERT INTO weir.webhook_outbox (delivery_id, org_id, job_id, endpoint_id, url, event_type,
+    sequence, body, next_attempt_at, created_at, updated_at)
+  SELECT id, org, job, endpoint, url, type, sequence, body, at, at, at
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[],
+    $8::text[], $9::timestamptz[])
+    AS given (id, org, job, endpoint, url, type, sequence, body, at)
+  ON CONFLICT (delivery_id) DO NOTHING`
+
+// How many due rows one claim looks at. Hosts that have no room left are not among them.
+const candidatesMax = 500
+
+// $1 now, $2 limit, $3 lock until, $4 at most per host, $5 under way as {"host": count}
+//
+// Rows are numbered within their host, the ones under way counted first. A host whose rooms are
+// all taken is skipped before the candidates are cut, so its backlog hides nobody. SKIP LOCKED lets
+// senders claim beside each other; the conditions stand again at the locked row, because another
+// sender may have claimed it since the candidates were read.
+const claimSql = `
+  WITH candidate AS (
+    SELECT delivery_id, host, next_attempt_at
+    FROM weir.webhook_outbox
+    WHERE status = 'pending' AND next_attempt_at <= $1
+      AND (locked_until IS NULL OR locked_until <= $1)
+      AND coalesce(($5::jsonb ->> host)::int, 0) < $4::int
+    ORDER BY next_attempt_at, delivery_id
+    LIMIT ${candidatesMax}
+  ), placed AS (
+    SELECT delivery_id, next_attempt_at,
+      coalesce(($5::jsonb ->> host)::int, 0)
+        + row_number() OVER (PARTITION BY host ORDER BY next_attempt_at, delivery_id) AS place
+    FROM candidate
+  ), taken AS (
+    SELECT delivery.delivery_id
+    FROM weir.webhook_outbox AS delivery JOIN placed USING (delivery_id)
+    WHERE place <= $4::int AND delivery.status = 'pending' AND delivery.next_attempt_at <= $1
+      AND (delivery.locked_until IS NULL OR delivery.locked_until <= $1)
+    ORDER BY place, placed.next_attempt_at, delivery_id
+    LIMIT $2
+    FOR UPDATE OF delivery SKIP LOCKED
+  )
+  UPDATE weir.webhook_outbox AS delivery
+  SET locked_until = $3
+  FROM taken
+  WHERE delivery.delivery_id = taken.delivery_id
+  RETURNING delivery.delivery_id, delivery.org_id, delivery.job_id, delivery.endpoint_id, delivery.url, delivery.host,
+    delivery.event_type, delivery.sequence, delivery.body, delivery.attempt, delivery.locked_until, delivery.next_attempt_at`
+
+// $1 id, $2 the claim's lock, $3 status, $4 next attempt or null, $5 http status, $6 error, $7 now
+const finishSql = `
+  UPDATE weir.webhook_outbox
+  SET status = $3, attempt = attempt + 1, next_attempt_at = coalesce($4, next_attempt_at),
+    locked_until = NULL, last_status = $5, last_error = $6, updated_at = $7
+  WHERE delivery_id = $1 AND locked_until = $2 AND status = 'pending'`
+
+// $1 ids, $2 the claims' locks
+const releaseSql = `
+  UPDATE weir.webhook_outbox AS delivery
+  SET locked_until = NULL
+  FROM unnest($1::text[], $2::timestamptz[]) AS claim (delivery_id, locked_until)
+  WHERE delivery.delivery_id = claim.delivery_id AND delivery.locked_until = claim.locked_until`
+
+// $1 id
+const findSql = `
+  SELECT delivery_id, status, attempt, next_attempt_at, locked_until, last_status, last_error
+  FROM weir.webhook_outbox
+  WHERE delivery_id = $1`
+
+type ClaimedRow = {
+  delivery_id: string
+  org_id: string
+  job_id: string | null
+  endpoint_id: string | null
+  url: string
+  host: string
+  event_type: string
+  sequence: number
+  body: string
+  attempt: number
+  locked_until: Date
+  next_attempt_at: Date
+}
+
+type StateRow = {
+  delivery_id: string
+  status: DeliveryState['status']
+  attempt: number
+  next_attempt_at: Date
+  locked_until: Date | null
+  last_status: number | null
+  last_error: string | null
+}
+
+/** Deliveries in the table `webhook_outbox`. Times come from the caller, never from the server. */
+export class PostgresDeliveryStore extends DeliveryStore {
+  readonly #pool: pg.Pool
+
+  constructor(pool: pg.Pool) {
+    super()
+    this.#pool = pool
+  }
+
+  override async enqueue(deliveries: readonly NewDelivery[]): Promise<void> {
+    if (deliveries.length === 0) return
+    await this.#pool.query(enqueueSql, [
+      deliveries.map((each) => each.deliveryId),
+      deliveries.map((each) => each.orgId),
+      deliveries.map((each) => each.jobId),
+      deliveries.map((each) => each.endpointId),
+      deliveries.map((each) => each.url),
+      deliveries.map((each) => each.eventType),
+      deliveries.map((each) => each.sequence),
+      deliveries.map((each) => each.body),
+      deliveries.map((each) => new Date(each.nowMs)),
+    ])
+  }
+
+  override async claimDue(claim: DeliveryClaim): Promise<readonly ClaimedDelivery[]> {
+    const { rows } = await this.#pool.query<ClaimedRow>(claimSql, [
+      new Date(claim.nowMs),
+      claim.limit,
+      new Date(claim.nowMs + claim.leaseMs),
+      claim.perHostMax,
+      JSON.stringify(Object.fromEntries(claim.inFlightByHost)),
+    ])
+    // UPDATE returns rows in no order.
+    return rows
+      .sort((left, right) => left.next_attempt_at.getTime() - right.next_attempt_at.getTime())
+      .map(toClaimed)
+  }
+
+  override async finish(
+    claimed: ClaimedDelivery,
+    outcome: DeliveryOutcome,
+    nowMs: number,
+  ): Promise<boolean> {
+    const isRetry = outcome.kind === 'retry'
+    const { rowCount } = await this.#pool.query(finishSql, [
+      claimed.deliveryId,
+      new Date(claimed.lockedUntilMs),
+      isRetry ? 'pending' : outcome.kind,
+      isRetry ? new Date(outcome.nextAttemptAtMs) : null,
+      outcome.httpStatus,
+      outcome.error,
+      new Date(nowMs),
+    ])
+    return rowCount === 1
+  }
+
+  override async release(claimed: readonly ClaimedDelivery[]): Promise<void> {
+    if (claimed.length === 0) return
+    await this.#pool.query(releaseSql, [
+      claimed.map((each) => each.deliveryId),
+      claimed.map((each) => new Date(each.lockedUntilMs)),
+    ])
+  }
+
+  override async find(deliveryId: string): Promise<DeliveryState | null> {
+    const { rows } = await this.#pool.query<StateRow>(findSql, [deliveryId])
+    const row = rows[0]
+    return row === undefined ? null : toState(row)
+  }
+}
+
+function toClaimed(row: ClaimedRow): ClaimedDelivery {
+  return {
+    deliveryId: row.delivery_id,
+    orgId: row.org_id,
+    jobId: row.job_id,
+    endpointId: row.endpoint_id,
+    url: row.url,
+    host: row.host,
+    eventType: row.event_type,
+    sequence: row.sequence,
+    body: row.body,
+    attempt: row.attempt,
+    lockedUntilMs: row.locked_until.getTime(),
+  }
+}
+
+function toState(row: StateRow): DeliveryState {
+  return {
+    deliveryId: row.delivery_id,
+    status: row.status,
+    attempt: row.attempt,
+    nextAttemptAtMs: row.next_attempt_at.getTime(),
+    lockedUntilMs: row.locked_until === null ? null : row.locked_until.getTime(),
+    lastStatus: row.last_status,
+    lastError: row.last_error,
+  }
+}

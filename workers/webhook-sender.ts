@@ -1,0 +1,183 @@
+import { assert } from '../domain/assert.ts'
+import type { Clock } from '../domain/ports/clock.ts'
+import type { Ids } from '../domain/ports/ids.ts'
+import type {
+  ClaimedDelivery,
+  DeliveryOutcome,
+  DeliveryStore,
+} from '../domain/ports/delivery-store.ts'
+import type { WebhookAnswer, WebhookTransport } from '../domain/ports/webhook-transport.ts'
+import { outcomeOf } from '../domain/webhook/outcome.ts'
+
+const inFlightMax = 50
+const perHostMax = 5
+// A poll of an empty table is one index probe; wake() makes the common case faster than this.
+const pollMs = 500
+// Must outlast one attempt, which the transport ends after 15 s, and the writing of its outcome.
+const leaseMs = 60_000
+
+/** What the sender did, for logs and metrics. It carries no URL and no body. */
+export type SenderReport =
+  | {
+      readonly type: 'attempt'
+      readonly outcome: DeliveryOutcome['kind']
+      readonly deliveryId: string
+      readonly orgId: string
+      readonly jobId: string | null
+      readonly eventType: string
+      /** This one included. */
+      readonly attempt: number
+      readonly httpStatus: number | null
+      readonly error: string | null
+      readonly durationMs: number
+    }
+  /** The attempt took longer than the claim; somebody else sends it again. */
+  | { readonly type: 'claim_lost'; readonly deliveryId: string }
+  /** The store could not be used; `error` as thrown. */
+  | { readonly type: 'store_failed'; readonly error: unknown }
+  /** The transport threw, which it should not; the attempt counts as failed. */
+  | { readonly type: 'transport_failed'; readonly deliveryId: string; readonly error: unknown }
+
+export type WebhookSenderOptions = {
+  readonly store: DeliveryStore
+  readonly transport: WebhookTransport
+  readonly clock: Clock
+  readonly ids: Pick<Ids, 'random01'>
+  readonly report: (report: SenderReport) => void
+}
+
+type InFlight = { readonly host: string; readonly work: Promise<void> }
+
+/**
+ * Sends the webhooks that are due.
+ *
+ *   due ─claim─▶ sending ─2xx─▶ delivered
+ *    ▲              ├─410, or the schedule is used up─▶ parked
+ *    ├── later ◀────┴─anything else
+ *    └── now ◀── stopped, or the claim ran out
+ */
+export class WebhookSender {
+  readonly name = 'webhook-sender'
+  readonly #options: WebhookSenderOptions
+  readonly #inFlight = new Map<string, InFlight>()
+  readonly #stopping = new AbortController()
+  readonly #givingUp = new AbortController()
+  #pause = new AbortController()
+  #running: Promise<void> | null = null
+
+  constructor(options: WebhookSenderOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    assert(this.#running === null, 'a webhook sender starts once')
+    this.#running = this.#run()
+  }
+
+  /** Looks for due deliveries at once. For the projection that has just written some. */
+  wake(): void {
+    this.#pause.abort()
+  }
+
+  /**
+   * Claims nothing more and waits for the attempts under way. When the signal aborts, they are cut
+   * and given back.
+   */
+  async stop(signal: AbortSignal): Promise<void> {
+    const giveUp = () => {
+      this.#givingUp.abort()
+    }
+    if (signal.aborted) giveUp()
+    signal.addEventListener('abort', giveUp, { once: true })
+    this.#stopping.abort()
+    this.wake()
+    await this.#running
+    await Promise.all([...this.#inFlight.values()].map(({ work }) => work))
+    signal.removeEventListener('abort', giveUp)
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopping.signal.aborted) {
+      // Taken before looking: what wakes us while we look is not slept through.
+      this.#pause = new AbortController()
+      const claimed = await this.#claim()
+      for (const delivery of claimed) this.#begin(delivery)
+      if (claimed.length === 0) await this.#options.clock.sleep(pollMs, this.#pause.signal)
+    }
+  }
+
+  async #claim(): Promise<readonly ClaimedDelivery[]> {
+    const limit = inFlightMax - this.#inFlight.size
+    if (limit === 0) return []
+    const { store, clock, report } = this.#options
+    const inFlightByHost = this.#inFlightByHost()
+    try {
+      return await store.claimDue({
+        nowMs: clock.now(),
+        limit,
+        leaseMs,
+        perHostMax,
+        inFlightByHost,
+      })
+    } catch (error) {
+      report({ type: 'store_failed', error })
+      return []
+    }
+  }
+
+  #inFlightByHost(): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>()
+    for (const { host } of this.#inFlight.values()) counts.set(host, (counts.get(host) ?? 0) + 1)
+    return counts
+  }
+
+  #begin(delivery: ClaimedDelivery): void {
+    const { deliveryId, host } = delivery
+    const work = this.#deliver(delivery).finally(() => {
+      this.#inFlight.delete(deliveryId)
+      this.wake()
+    })
+    this.#inFlight.set(deliveryId, { host, work })
+  }
+
+  /** Never rejects: a row whose outcome could not be written comes back when its claim ends. */
+  async #deliver(delivery: ClaimedDelivery): Promise<void> {
+    const { store, clock, ids, report } = this.#options
+    const startedAtMs = clock.now()
+    try {
+      const answer = await this.#send(delivery, startedAtMs)
+      if (answer === null) {
+        await store.release([delivery])
+        return
+      }
+      const nowMs = clock.now()
+      const attempt = delivery.attempt + 1
+      const outcome = outcomeOf(answer, { attempt, nowMs, random01: ids.random01() })
+      const { deliveryId, orgId, jobId, eventType } = delivery
+      if (!(await store.finish(delivery, outcome, nowMs))) {
+        report({ type: 'claim_lost', deliveryId })
+        return
+      }
+      const { kind, httpStatus, error } = outcome
+      const durationMs = nowMs - startedAtMs
+      const what = { deliveryId, orgId, jobId, eventType, attempt, httpStatus, error, durationMs }
+      report({ type: 'attempt', outcome: kind, ...what })
+    } catch (error) {
+      report({ type: 'store_failed', error })
+    }
+  }
+
+  /** null when the sender is stopping and the attempt was cut. */
+  async #send(delivery: ClaimedDelivery, nowMs: number): Promise<WebhookAnswer | null> {
+    const { transport, report } = this.#options
+    const { signal } = this.#givingUp
+    try {
+      signal.throwIfAborted()
+      return await transport.send(delivery, nowMs, signal)
+    } catch (error) {
+      if (signal.aborted) return null
+      report({ type: 'transport_failed', deliveryId: delivery.deliveryId, error })
+      return { kind: 'failed', error: 'internal' }
+    }
+  }
+}
