@@ -1,0 +1,63 @@
+import type { EventMeta, NewEvent, RecordedEvent } from '../domain/envelope.ts'
+import type { JsonObject } from '../domain/json.ts'
+import { appendCountMax, NO_STREAM } from '../domain/ports/event-store.ts'
+
+/** An event as stores keep it: JSON as text, which never holds NUL or half a surrogate pair. */
+export type EventText = {
+  readonly id: string
+  readonly type: string
+  readonly data: string
+  readonly meta: string
+}
+
+/** A stored event and its place. */
+export type RecordedText = EventText & {
+  readonly stream: string
+  readonly revision: number
+  readonly position: string
+}
+
+const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+const unstorablePattern = /\0|\p{Surrogate}/u
+const nameLengthMax = 200
+
+export function encodeEvent(event: NewEvent): EventText {
+  if (!uuidPattern.test(event.id)) throw new RangeError(`event id ${event.id} is not a uuid`)
+  assertName('event type', event.type)
+  return {
+    id: event.id,
+    type: event.type,
+    data: JSON.stringify(event.data),
+    meta: JSON.stringify(event.meta),
+  }
+}
+
+export function decodeEvent(text: RecordedText): RecordedEvent {
+  return {
+    id: text.id,
+    stream: text.stream,
+    revision: text.revision,
+    position: text.position,
+    type: text.type,
+    data: JSON.parse(text.data) as JsonObject,
+    meta: JSON.parse(text.meta) as EventMeta,
+  }
+}
+
+/** @throws RangeError when no store could take that append: the caller is wrong, not late */
+export function assertAppendable(stream: string, expected: number, count: number): void {
+  assertName('stream', stream)
+  if (!Number.isSafeInteger(expected) || expected < NO_STREAM) {
+    throw new RangeError(`${expected} is not a revision`)
+  }
+  if (count < 1 || count > appendCountMax) {
+    throw new RangeError(`an append takes 1 to ${appendCountMax} events, not ${count}`)
+  }
+}
+
+/** @throws RangeError when a store could not keep the name unchanged */
+export function assertName(what: string, name: string): void {
+  if (name.length < 1 || name.length > nameLengthMax || unstorablePattern.test(name)) {
+    throw new RangeError(`${JSON.stringify(name)} cannot be the name of a ${what}`)
+  }
+}

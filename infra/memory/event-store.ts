@@ -1,0 +1,37 @@
+import type { NewEvent, RecordedEvent } from '../../domain/envelope.ts'
+import { EventStore, readCountMax, RevisionConflict } from '../../domain/ports/event-store.ts'
+import { assertAppendable, assertName, decodeEvent, encodeEvent } from '../event-text.ts'
+import type { MemoryEventLog } from './event-log.ts'
+
+/** Streams in memory, for tests and the simulator. */
+export class MemoryEventStore extends EventStore {
+  readonly #log: MemoryEventLog
+
+  constructor(log: MemoryEventLog) {
+    super()
+    this.#log = log
+  }
+
+  override async append(
+    stream: string,
+    expectedRevision: number,
+    events: readonly NewEvent[],
+  ): Promise<number> {
+    assertAppendable(stream, expectedRevision, events.length)
+    const texts = events.map(encodeEvent)
+    const there = this.#log.streams.get(stream) ?? []
+    const first = expectedRevision + 1
+    if (there.length === first) {
+      this.#log.add(texts.map((text, at) => ({ ...text, stream, revision: first + at })))
+    } else if (!texts.every((text, at) => there[first + at]?.id === text.id)) {
+      throw new RevisionConflict(stream, expectedRevision)
+    }
+    return expectedRevision + events.length
+  }
+
+  override async read(stream: string, fromRevision: number): Promise<readonly RecordedEvent[]> {
+    assertName('stream', stream)
+    const events = this.#log.streams.get(stream) ?? []
+    return events.slice(fromRevision, fromRevision + readCountMax).map(decodeEvent)
+  }
+}

@@ -1,0 +1,197 @@
+import type pg from 'pg'
+import type { NewEvent, RecordedEvent } from '../../domain/envelope.ts'
+import {
+  appendCountMax,
+  EventStore,
+  readCountMax,
+  RevisionConflict,
+  UnknownOutcome,
+} from '../../domain/ports/event-store.ts'
+import { Batcher, type Selection } from '../batcher.ts'
+import { assertAppendable, assertName, decodeEvent, encodeEvent } from '../event-text.ts'
+import type { EventText, RecordedText } from '../event-text.ts'
+import { eventChannel } from './channels.ts'
+import { isDefiniteFailure, isRetryable } from './errors.ts'
+import { Notifier } from './notifier.ts'
+
+type Append = {
+  readonly stream: string
+  readonly expected: number
+  readonly events: readonly EventText[]
+  readonly bytes: number
+  readonly resolve: (revision: number) => void
+  readonly reject: (error: Error) => void
+}
+
+type Read = {
+  readonly stream: string
+  readonly fromRevision: number
+  readonly resolve: (events: readonly RecordedEvent[]) => void
+  readonly reject: (error: Error) => void
+}
+
+type ReadRow = Omit<RecordedText, 'stream'> & { readonly n: number }
+
+const appendBatchesInFlightMax = 2
+const appendsPerBatchMax = 500
+const eventsPerBatchMax = appendCountMax
+const bytesPerBatchMax = 4_000_000
+const attemptsMax = 5
+
+const readBatchesInFlightMax = 4
+const readsPerBatchMax = 200
+
+/**
+ * Streams in Postgres, with group commit across commands: appends that arrive while batches are in
+ * flight form the next batch, which is one call of one procedure and one fsync.
+ */
+export class PostgresEventStore extends EventStore {
+  readonly #pool: pg.Pool
+  readonly #notifier: Notifier
+  readonly #appends: Batcher<Append>
+  readonly #reads: Batcher<Read>
+  /** Streams of the batches in flight. A second append to one would only wait for its row lock. */
+  readonly #busy = new Set<string>()
+
+  constructor(pool: pg.Pool) {
+    super()
+    this.#pool = pool
+    this.#notifier = new Notifier(pool, eventChannel)
+    this.#appends = new Batcher<Append>({
+      inFlightMax: appendBatchesInFlightMax,
+      batchMax: appendsPerBatchMax,
+      selection: () => this.#selectAppends(),
+      run: (batch) => this.#runAppends(batch),
+    })
+    this.#reads = new Batcher<Read>({
+      inFlightMax: readBatchesInFlightMax,
+      batchMax: readsPerBatchMax,
+      run: (batch) => this.#runReads(batch),
+    })
+  }
+
+  override async append(
+    stream: string,
+    expectedRevision: number,
+    events: readonly NewEvent[],
+  ): Promise<number> {
+    assertAppendable(stream, expectedRevision, events.length)
+    const texts = events.map(encodeEvent)
+    const bytes = texts.reduce((sum, text) => sum + text.data.length + text.meta.length, 0)
+    return await new Promise((resolve, reject) => {
+      this.#appends.add({
+        stream,
+        expected: expectedRevision,
+        events: texts,
+        bytes,
+        resolve,
+        reject,
+      })
+    })
+  }
+
+  override async read(stream: string, fromRevision: number): Promise<readonly RecordedEvent[]> {
+    assertName('stream', stream)
+    return await new Promise((resolve, reject) => {
+      this.#reads.add({ stream, fromRevision, resolve, reject })
+    })
+  }
+
+  #selectAppends(): Selection<Append> {
+    let eventCount = 0
+    let bytes = 0
+    let isFull = false
+    return (append) => {
+      if (isFull || this.#busy.has(append.stream)) return false
+      const isFirst = eventCount === 0
+      eventCount += append.events.length
+      bytes += append.bytes
+      isFull = !isFirst && (eventCount > eventsPerBatchMax || bytes > bytesPerBatchMax)
+      if (!isFull) this.#busy.add(append.stream)
+      return !isFull
+    }
+  }
+
+  async #runAppends(batch: readonly Append[]): Promise<void> {
+    // Every process locks stream rows in this order, or two batches could wait for each other.
+    const sorted = batch.toSorted((a, b) => (a.stream < b.stream ? -1 : 1))
+    await this.#settleAppends(sorted)
+    for (const append of sorted) this.#busy.delete(append.stream)
+  }
+
+  async #settleAppends(batch: readonly Append[]): Promise<void> {
+    try {
+      const revisions = await this.#write(batch)
+      // Wakes the feeds. One notification covers all that commits while the last one is sent.
+      void this.#notifier.notify('')
+      batch.forEach((append, at) => settle(append, revisions[at] ?? null))
+    } catch (error) {
+      if (isDefiniteFailure(error) && batch.length > 1) {
+        // Something in the batch is poison: one by one, only that append fails.
+        for (const append of batch) await this.#settleAppends([append])
+        return
+      }
+      for (const append of batch) append.reject(translated(error))
+    }
+  }
+
+  /** The last revisions of the streams, null where the expected revision was wrong. */
+  async #write(batch: readonly Append[]): Promise<readonly (number | null)[]> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const { rows } = await this.#pool.query<{ revisions: (number | null)[] }>({
+          name: 'append_events',
+          text: 'SELECT append_events($1, $2, $3, $4, $5, $6, $7, $8, $9) AS revisions',
+          values: appendValues(batch),
+        })
+        return rows[0]?.revisions ?? []
+      } catch (error) {
+        // A deadlock has rolled the whole batch back, so nothing of it is written.
+        if (!isRetryable(error) || attempt === attemptsMax) throw error
+      }
+    }
+  }
+
+  async #runReads(batch: readonly Read[]): Promise<void> {
+    try {
+      const { rows } = await this.#pool.query<ReadRow>({
+        name: 'read_streams',
+        text: 'SELECT * FROM read_streams($1, $2, $3)',
+        values: [batch.map((read) => read.stream), batch.map((r) => r.fromRevision), readCountMax],
+      })
+      const results: RecordedEvent[][] = batch.map(() => [])
+      for (const { n, ...row } of rows) {
+        const stream = batch[n - 1]?.stream ?? ''
+        results[n - 1]?.push(decodeEvent({ ...row, stream }))
+      }
+      batch.forEach((read, at) => read.resolve(results[at] ?? []))
+    } catch (error) {
+      for (const read of batch) read.reject(new Error('cannot read events', { cause: error }))
+    }
+  }
+}
+
+function appendValues(batch: readonly Append[]): unknown[] {
+  const events = batch.flatMap((append) => append.events)
+  return [
+    batch.map((append) => append.stream),
+    batch.map((append) => append.expected),
+    batch.map((append) => append.events.length),
+    batch.flatMap((append) => append.events.map(() => append.stream)),
+    batch.flatMap((append) => append.events.map((_, at) => append.expected + 1 + at)),
+    events.map((event) => event.id),
+    events.map((event) => event.type),
+    events.map((event) => event.data),
+    events.map((event) => event.meta),
+  ]
+}
+
+function settle(append: Append, revision: number | null): void {
+  if (revision === null) append.reject(new RevisionConflict(append.stream, append.expected))
+  else append.resolve(revision)
+}
+
+function translated(error: unknown): Error {
+  if (isDefiniteFailure(error)) return new Error('cannot append events', { cause: error })
+  return new UnknownOutcome('the event store did not answer', { cause: error })
+}

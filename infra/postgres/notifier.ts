@@ -1,0 +1,48 @@
+import type pg from 'pg'
+import { Batcher } from '../batcher.ts'
+
+type Notification = { readonly payload: string; readonly done: () => void }
+
+/** Postgres refuses payloads of 8,000 bytes and more. */
+export const payloadBytesMax = 7_900
+
+const batchMax = 200
+
+/**
+ * Sends NOTIFY on one channel: at most one statement in flight, equal payloads that wait are sent
+ * once. Never in the transaction of the work, because a notifying commit takes a lock on the whole
+ * database. A notification that cannot be sent is lost; all of weir treats them as hints.
+ */
+export class Notifier {
+  readonly #pool: pg.Pool
+  readonly #channel: string
+  readonly #batcher: Batcher<Notification>
+
+  constructor(pool: pg.Pool, channel: string) {
+    this.#pool = pool
+    this.#channel = channel
+    this.#batcher = new Batcher<Notification>({
+      inFlightMax: 1,
+      batchMax,
+      // What waits with a payload that is being sent goes along with it.
+      run: (batch) => this.#send(batch),
+    })
+  }
+
+  /** Resolves when the notification was sent or lost. `payload` has `payloadBytesMax` at most. */
+  notify(payload: string): Promise<void> {
+    return new Promise((done) => this.#batcher.add({ payload, done }))
+  }
+
+  async #send(batch: readonly Notification[]): Promise<void> {
+    const payloads = [...new Set(batch.map((notification) => notification.payload))]
+    await this.#pool
+      .query({
+        name: 'notify',
+        text: 'SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload',
+        values: [this.#channel, payloads],
+      })
+      .catch(() => undefined)
+    for (const notification of batch) notification.done()
+  }
+}
