@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { TestEnvironment } from 'jest-environment-node'
 import type { Worker } from 'node:worker_threads'
-import type { Circus } from '@jest/types'
 
 const graceMs = 2_000
 const pollMs = 20
@@ -55,7 +54,7 @@ class LeakEnvironment extends TestEnvironment {
     this.#before = countResources()
   }
 
-  async handleTestEvent(event: Circus.Event): Promise<void> {
+  async handleTestEvent(event: { readonly name: string }): Promise<void> {
     if (event.name !== 'run_finish') return
     let leaks = leaksSince(this.#before)
     for (let waitedMs = 0; leaks.length > 0 && waitedMs < graceMs; waitedMs += pollMs) {
