@@ -5,7 +5,17 @@ import tseslint from 'typescript-eslint'
 const production = ['domain', 'projections', 'workers', 'infra', 'src', 'client'].map(
   (folder) => `${folder}/**/*.ts`,
 )
-const globals = ['console', 'document', 'fetch', 'module', 'process', 'setTimeout', 'URL', 'window']
+const globals = [
+  'console',
+  'document',
+  'fetch',
+  'module',
+  'performance',
+  'process',
+  'setTimeout',
+  'URL',
+  'window',
+]
 
 /** Files that end in the user's terminal. */
 const terminal = ['src/main.ts', 'src/cli.ts', 'src/cli/**', 'src/demo.ts', 'src/start/**']
