@@ -80,25 +80,36 @@ export type JobSucceeded = {
     readonly attempt: number
     readonly epoch: number
     readonly result: JobResult
+    readonly holdId: string
     readonly finishedAt: string
   }
 }
 export type JobFailed = {
   readonly type: 'JobFailed'
-  readonly data: { readonly attempt: number; readonly error: JobError; readonly finishedAt: string }
+  readonly data: {
+    readonly attempt: number
+    readonly error: JobError
+    readonly holdId: string
+    readonly finishedAt: string
+  }
 }
 export type JobCanceled = {
   readonly type: 'JobCanceled'
-  readonly data: { readonly attempt: number; readonly finishedAt: string }
+  readonly data: {
+    readonly attempt: number
+    readonly holdId: string
+    readonly finishedAt: string
+  }
 }
 export type JobExpired = {
   readonly type: 'JobExpired'
-  readonly data: { readonly finishedAt: string }
+  readonly data: { readonly holdId: string; readonly finishedAt: string }
 }
 export type JobRequeued = {
   readonly type: 'JobRequeued'
   readonly data: {
     readonly requeue: number
+    readonly job: Pick<JobSpec, 'jobId' | 'orgId' | 'userId' | 'jobType' | 'priority'>
     readonly estimateMicro: string
     readonly requeuedAt: string
     readonly deadlineAt: string | null

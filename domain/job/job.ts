@@ -62,6 +62,8 @@ export function holdIdOf(jobId: string, requeues: number): string {
   return requeues === 0 ? jobId : `${jobId}/${requeues}`
 }
 
+const currentHold = (job: Job): string => holdIdOf(job.spec.jobId, job.requeues)
+
 export function evolve(state: JobState, event: JobEvent): JobState {
   if (event.type === 'JobSubmitted') return submitted(event.data)
   if (event.type === 'SubmissionAbandoned') return { status: 'abandoned' }
@@ -252,7 +254,8 @@ function succeed(job: Job, { epoch, result, at }: Of<'SucceedJob'>): readonly Jo
   if (job.status === 'succeeded' && job.epoch === epoch) return []
   requireHolder(job, epoch)
   const { attempt } = job
-  return [{ type: 'JobSucceeded', data: { attempt, epoch, result, finishedAt: at } }]
+  const data = { attempt, epoch, result, holdId: currentHold(job), finishedAt: at }
+  return [{ type: 'JobSucceeded', data }]
 }
 
 function endAttempt(job: Job, command: Of<'EndAttempt'>): readonly JobEvent[] {
@@ -297,8 +300,8 @@ function enforceDeadline(job: Job, at: string): readonly JobEvent[] {
   const due = job.deadlineAt !== null && job.deadlineAt <= at && !isFinished(job.status)
   if (!due) return []
   const neverStarted = job.status === 'queued' && job.startedAt === null
-  if (neverStarted) return [{ type: 'JobExpired', data: { finishedAt: at } }]
-  return [failed(job, deadlineError, at)]
+  if (!neverStarted) return [failed(job, deadlineError, at)]
+  return [{ type: 'JobExpired', data: { holdId: currentHold(job), finishedAt: at } }]
 }
 
 function requeue(job: Job, command: Of<'RequeueJob'>): readonly JobEvent[] {
@@ -308,7 +311,10 @@ function requeue(job: Job, command: Of<'RequeueJob'>): readonly JobEvent[] {
   }
   const { requeue, estimateMicro, at } = command
   const deadlineAt = deadlineAfter(at, job.spec.deadlineSeconds)
-  return [{ type: 'JobRequeued', data: { requeue, estimateMicro, requeuedAt: at, deadlineAt } }]
+  const { jobId, orgId, userId, jobType, priority } = job.spec
+  const spec = { jobId, orgId, userId, jobType, priority }
+  const data = { requeue, job: spec, estimateMicro, requeuedAt: at, deadlineAt }
+  return [{ type: 'JobRequeued', data }]
 }
 
 /** The deadline of a job that is queued at `from`; null when it has none. */
@@ -318,11 +324,13 @@ export function deadlineAfter(from: string, deadlineSeconds: number | null): str
 }
 
 function canceled(job: Job, finishedAt: string): JobEvent {
-  return { type: 'JobCanceled', data: { attempt: job.attempt, finishedAt } }
+  const { attempt } = job
+  return { type: 'JobCanceled', data: { attempt, holdId: currentHold(job), finishedAt } }
 }
 
 function failed(job: Job, error: JobError, finishedAt: string): JobEvent {
-  return { type: 'JobFailed', data: { attempt: job.attempt, error, finishedAt } }
+  const { attempt } = job
+  return { type: 'JobFailed', data: { attempt, error, holdId: currentHold(job), finishedAt } }
 }
 
 /** Only the holder of the newest lease may write; everyone else lost it and must stop. */

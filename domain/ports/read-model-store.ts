@@ -1,0 +1,71 @@
+import type { Json } from '../json.ts'
+
+/** What a column holds. `numeric` is an integer of any size as a string; `time` is ISO 8601. */
+export type ColumnKind = 'text' | 'int' | 'numeric' | 'time' | 'json' | 'bool'
+
+export type Row = { readonly [column: string]: Json }
+
+/** A table of a read model. Columns are named as in the rows; the adapter may spell them its way. */
+export type Table<R extends Row = Row> = {
+  readonly name: string
+  readonly key: keyof R & string
+  readonly columns: { readonly [Column in keyof R & string]: ColumnKind }
+  /** Rows are only ever added: they need not be read before they are written. */
+  readonly appendOnly: boolean
+}
+
+/** Rows of one table to write and keys to delete, in one set. */
+export type TableChange = {
+  readonly table: Table
+  readonly put: readonly Row[]
+  readonly remove: readonly string[]
+}
+
+/** Moves a checkpoint, only when it still stands at `from`. */
+export type CheckpointMove = {
+  readonly name: string
+  readonly version: number
+  readonly from: string
+  readonly to: string
+}
+
+/** `next` is a read model that is being built beside the live one. */
+export type Generation = 'live' | 'next'
+
+/** Somebody else moved the checkpoint: what was computed is void. */
+export class CheckpointMoved extends Error {
+  override readonly name = 'CheckpointMoved'
+}
+
+/** Where read models live. Rows and checkpoints change in one transaction, a page at a time. */
+export abstract class ReadModelStore {
+  /** Where the read model of that version stands; null when it was never started. */
+  abstract checkpoint(
+    name: string,
+    version: number,
+    generation: Generation,
+  ): Promise<string | null>
+
+  /** The rows with these keys, in any order. */
+  abstract load(
+    table: Table,
+    keys: readonly string[],
+    generation: Generation,
+  ): Promise<readonly Row[]>
+
+  /** @throws CheckpointMoved when another process was faster; nothing is written then */
+  abstract commit(
+    moves: readonly CheckpointMove[],
+    changes: readonly TableChange[],
+    generation: Generation,
+  ): Promise<void>
+
+  /** Makes empty `next` tables, dropping what an earlier rebuild left. */
+  abstract beginRebuild(name: string, version: number, tables: readonly Table[]): Promise<void>
+
+  /**
+   * Puts the `next` tables in the place of the live ones when they stand at the same position.
+   * False when the live ones have moved on: catch up and try again.
+   */
+  abstract swap(name: string, version: number, tables: readonly Table[]): Promise<boolean>
+}
