@@ -196,7 +196,7 @@ function readIfThere(file: string): string | undefined {
 }
 
 function isErrorWithCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
+  return typeof error === 'object' && error !== null && 'code' in error && error.code === code
 }
 
 type Parsed<T> = { readonly value: T } | { readonly problem: string }

@@ -1,0 +1,192 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import pg from 'pg'
+import { checkDatabase } from '../../infra/embedded-postgres/check-database.ts'
+import {
+  startEmbeddedPostgres,
+  type EmbeddedPostgres,
+} from '../../infra/embedded-postgres/embedded-postgres.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+// Small, so that a machine that runs many tests at once has room.
+const settings = { shared_buffers: '16MB' }
+
+let root: string
+let home: string
+let servers: EmbeddedPostgres[]
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'weir-postgres-'))
+  await chmod(root, 0o755)
+  home = join(root, 'home')
+  servers = []
+})
+
+afterEach(async () => {
+  await Promise.all(servers.map(async (server) => await server.stop()))
+  const folder = placeOf(home)
+  if (folder?.startsWith('/var/lib/weir/')) await rm(folder, { recursive: true })
+  await rm(root, { recursive: true })
+})
+
+async function start(): Promise<EmbeddedPostgres> {
+  const server = await startEmbeddedPostgres({ home, settings })
+  servers.push(server)
+  return server
+}
+
+function placeOf(folder: string): string | undefined {
+  const file = join(folder, 'postgres.json')
+  if (!existsSync(file)) return undefined
+  return (JSON.parse(readFileSync(file, 'utf8')) as { folder: string }).folder
+}
+
+async function query(url: string, sql: string): Promise<unknown[]> {
+  const client = new pg.Client({ connectionString: url })
+  client.on('error', () => undefined)
+  await client.connect()
+  try {
+    return (await client.query<Record<string, unknown>>(sql)).rows
+  } finally {
+    await client.end()
+  }
+}
+
+test('a fresh home gets a durable, closed server, and keeps its data over a restart', async () => {
+  const first = await start()
+  const [facts] = await query(
+    first.url,
+    `SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS commits,
+            current_setting('listen_addresses') AS address, current_database() AS name,
+            current_setting('server_encoding') AS encoding, lower('Ä') AS lower`,
+  )
+  expect(facts).toEqual({
+    fsync: 'on',
+    commits: 'on',
+    address: '127.0.0.1',
+    name: 'weir',
+    encoding: 'UTF8',
+    lower: 'ä',
+  })
+  expect(statSync(join(home, 'postgres.password')).mode & 0o777).toBe(0o600)
+  const wrong = first.url.replace(/:[^:@]+@/, ':wrong@')
+  await expect(query(wrong, 'SELECT 1')).rejects.toThrow(/password authentication failed/)
+  await query(first.url, 'CREATE TABLE kept (id int)')
+  await first.stop()
+  await expect(first.exited).resolves.toEqual({ code: 0, signal: null })
+
+  const second = await start()
+  expect(second.url).toBe(first.url)
+  expect(second.adopted).toBe(false)
+  expect(await query(second.url, 'SELECT count(*) AS count FROM kept')).toEqual([{ count: '0' }])
+})
+
+test('a home below a folder of mode 700 works, as root too', async () => {
+  await chmod(root, 0o700)
+  await mkdir(home)
+  const server = await start()
+  expect(await query(server.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
+  const isRoot = process.getuid?.() === 0
+  expect(placeOf(home)).toMatch(isRoot ? /^\/var\/lib\/weir\/[0-9a-f]{16}/ : /^postgres$/)
+})
+
+test('a server that is still running is adopted, by the same settings only', async () => {
+  const first = await start()
+  const second = await start()
+  expect(second).toMatchObject({ adopted: true, pid: first.pid, url: first.url })
+  const third = await startEmbeddedPostgres({ home, settings: { ...settings, jit: 'on' } })
+  servers.push(third)
+  expect(third.adopted).toBe(false)
+  await first.exited
+  await second.exited
+  expect(await query(third.url, 'SHOW jit')).toEqual([{ jit: 'on' }])
+})
+
+test('after kill -9 of the main process, with a backend at work, the next start works', async () => {
+  const first = await start()
+  await query(first.url, 'CREATE TABLE kept AS SELECT 7 AS id')
+  const busy = query(first.url, `DO 'BEGIN LOOP END LOOP; END'`).catch(() => undefined)
+  await waitFor('the busy backend', async () => {
+    const sql = `SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'DO %'`
+    return (await query(first.url, sql)).length > 0
+  })
+  process.kill(first.pid, 'SIGKILL')
+  expect(await first.exited).toEqual({ code: null, signal: 'SIGKILL' })
+
+  const second = await start()
+  expect(second.adopted).toBe(false)
+  expect(await query(second.url, 'SELECT id FROM kept')).toEqual([{ id: 7 }])
+  await busy
+})
+
+test('a process number that somebody else has by now does not stand in the way', async () => {
+  const first = await start()
+  await first.stop()
+  const data = join(placeOf(home)?.startsWith('/') ? '' : home, placeOf(home) ?? '', 'data')
+  await writeFile(join(data, 'postmaster.pid'), `${process.pid}\n${data}\n0\n1\n\n\n\n`)
+  const second = await start()
+  expect(second.adopted).toBe(false)
+})
+
+test('a remembered port that is busy is replaced by another one', async () => {
+  const first = await start()
+  await first.stop()
+  const blocker = createServer().listen(Number(new URL(first.url).port), '127.0.0.1')
+  await new Promise((resolve) => blocker.once('listening', resolve))
+  try {
+    const second = await start()
+    expect(new URL(second.url).port).not.toBe(new URL(first.url).port)
+    expect(await query(second.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
+  } finally {
+    await new Promise((resolve) => blocker.close(resolve))
+  }
+})
+
+test('a half-made data folder is made again', async () => {
+  const first = await start()
+  await first.stop()
+  const folder = placeOf(home)?.startsWith('/') ? (placeOf(home) ?? '') : join(home, 'postgres')
+  await rm(join(folder, 'data'), { recursive: true })
+  await expect(start()).rejects.toThrow(/The database folder .* is gone\. Put it back, or delete/)
+  await rm(join(home, 'postgres.json'))
+  await mkdir(join(folder, 'new-abc', 'base'), { recursive: true })
+  await start()
+  expect(existsSync(join(folder, 'new-abc'))).toBe(false)
+})
+
+test('a copied home whose data lies elsewhere does not share the database', async () => {
+  await chmod(root, 0o700)
+  if (process.getuid?.() !== 0) return
+  const first = await start()
+  await first.stop()
+  const copy = join(dirname(home), 'copy')
+  execFileSync('cp', ['-r', home, copy])
+  await expect(startEmbeddedPostgres({ home: copy, settings })).rejects.toThrow(/is a copy of/)
+})
+
+test('DATABASE_URL is checked with one sentence that keeps the password to itself', async () => {
+  const server = await start()
+  const url = new URL(server.url)
+  await expect(checkDatabase(server.url)).resolves.toBeUndefined()
+  const cases: readonly (readonly [string, RegExp])[] = [
+    [
+      server.url.replace(`:${url.port}/`, ':1/'),
+      /^DATABASE_URL: nothing listens on 127\.0\.0\.1:1\.$/,
+    ],
+    [server.url.replace(/\/weir$/, '/nowhere'), /there is no database "nowhere"/],
+    [server.url.replace(/:[^:@]+@/, ':hunter2@'), /refused the user "weir"/],
+    ['postgres://weir:hunter2@no.such.host.invalid/weir', /there is no host "no\.such\.host/],
+  ]
+  for (const [wrong, sentence] of cases) {
+    const error: unknown = await checkDatabase(wrong).catch((caught: unknown) => caught)
+    const message = String((error as Error).message)
+    expect(message).toMatch(sentence)
+    expect(message).not.toMatch(/hunter2/)
+    expect(message.split('\n')).toHaveLength(1)
+  }
+})
