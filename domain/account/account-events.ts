@@ -7,6 +7,7 @@ import type { GrantKind } from './burn.ts'
 export type Scope = 'jobs:write' | 'jobs:read' | 'billing:read' | 'webhooks:write'
 export type StoredAllocation = { readonly grantId: string; readonly amountMicro: string }
 
+/** An organisation has an account, with the overdraft that it may use. */
 export type AccountOpened = {
   readonly type: 'AccountOpened'
   readonly data: {
@@ -16,6 +17,7 @@ export type AccountOpened = {
     readonly openedAt: string
   }
 }
+/** An API key may act for the organisation from now on. */
 export type ApiKeyIssued = {
   readonly type: 'ApiKeyIssued'
   readonly data: {
@@ -27,10 +29,12 @@ export type ApiKeyIssued = {
     readonly issuedAt: string
   }
 }
+/** An API key may act no more. */
 export type ApiKeyRevoked = {
   readonly type: 'ApiKeyRevoked'
   readonly data: { readonly keyId: string; readonly revokedAt: string }
 }
+/** Credits were given: bought, promised by a plan, promoted, refunded or adjusted. */
 export type CreditsGranted = {
   readonly type: 'CreditsGranted'
   readonly data: {
@@ -45,6 +49,7 @@ export type CreditsGranted = {
     readonly reason: string
   }
 }
+/** Credits were taken back by a person, from the grants named in the allocations. */
 export type CreditsRevoked = {
   readonly type: 'CreditsRevoked'
   readonly data: {
@@ -56,10 +61,12 @@ export type CreditsRevoked = {
     readonly reason: string
   }
 }
+/** What was left of a grant, and not reserved, ended with its expiry date. */
 export type CreditsExpired = {
   readonly type: 'CreditsExpired'
   readonly data: { readonly grantId: string; readonly amountMicro: string }
 }
+/** Credits are reserved for a job until its end. */
 export type CreditsHeld = {
   readonly type: 'CreditsHeld'
   readonly data: {
@@ -70,6 +77,7 @@ export type CreditsHeld = {
     readonly expiresAt: string
   }
 }
+/** A provider call was metered and charged, exactly once. */
 export type UsageRecorded = {
   readonly type: 'UsageRecorded'
   readonly data: {
@@ -98,6 +106,7 @@ export type UsageRecorded = {
     readonly calledAt: string
   }
 }
+/** A hold ended: its calls stay charged, the remainder is available again. */
 export type HoldSettled = {
   readonly type: 'HoldSettled'
   readonly data: {

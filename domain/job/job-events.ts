@@ -38,7 +38,9 @@ export type JobSpec = {
   readonly submittedAt: string
 }
 
+/** A job was accepted and waits in the queue; its credits are held. */
 export type JobSubmitted = { readonly type: 'JobSubmitted'; readonly data: JobSpec }
+/** A worker began an attempt under the lease of that epoch. */
 export type JobStarted = {
   readonly type: 'JobStarted'
   readonly data: {
@@ -48,6 +50,7 @@ export type JobStarted = {
     readonly startedAt: string
   }
 }
+/** A durable step ended; later attempts take its output instead of running it again. */
 export type JobStepCompleted = {
   readonly type: 'JobStepCompleted'
   readonly data: {
@@ -60,6 +63,7 @@ export type JobStepCompleted = {
 }
 /** Why an attempt ended without an end of the job. */
 export type RetryReason = 'error' | 'lease_expired' | 'shutdown'
+/** An attempt ended without an end of the job, which waits in the queue until `runAt`. */
 export type JobRetryScheduled = {
   readonly type: 'JobRetryScheduled'
   readonly data: {
@@ -70,10 +74,12 @@ export type JobRetryScheduled = {
     readonly runAt: string
   }
 }
+/** The customer wants a running job canceled; its worker stops and confirms. */
 export type JobCancelRequested = {
   readonly type: 'JobCancelRequested'
   readonly data: { readonly requestedAt: string }
 }
+/** The job ended well and its result is stored. */
 export type JobSucceeded = {
   readonly type: 'JobSucceeded'
   readonly data: {
@@ -84,6 +90,7 @@ export type JobSucceeded = {
     readonly finishedAt: string
   }
 }
+/** The job ended in an error that no retry will follow. */
 export type JobFailed = {
   readonly type: 'JobFailed'
   readonly data: {
@@ -93,6 +100,7 @@ export type JobFailed = {
     readonly finishedAt: string
   }
 }
+/** The job ended because the customer wanted it to. */
 export type JobCanceled = {
   readonly type: 'JobCanceled'
   readonly data: {
@@ -101,10 +109,12 @@ export type JobCanceled = {
     readonly finishedAt: string
   }
 }
+/** The deadline passed before any attempt began. */
 export type JobExpired = {
   readonly type: 'JobExpired'
   readonly data: { readonly holdId: string; readonly finishedAt: string }
 }
+/** A finished job was put back in the queue, paid by a hold of its own. */
 export type JobRequeued = {
   readonly type: 'JobRequeued'
   readonly data: {

@@ -8,6 +8,7 @@ export type OperatorRole = 'viewer' | 'support' | 'finance' | 'owner'
 
 // Events
 
+/** A person may administrate this installation. */
 export type OperatorRegistered = {
   readonly type: 'OperatorRegistered'
   readonly data: {

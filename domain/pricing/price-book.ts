@@ -31,6 +31,7 @@ export type Price = {
 
 // Events
 
+/** A version of the price book; jobs admitted while it is in force are charged by it. */
 export type PricePublished = {
   readonly type: 'PricePublished'
   readonly data: {
