@@ -4,6 +4,8 @@ import type { JsonObject } from '../json.ts'
 /** 20 KB: what Standard Webhooks recommends at most. Counted in decimal, the stricter reading. */
 export const webhookBodyBytesMax = 20_000
 
+const ellipsis = '…'
+
 /** What a webhook tells about a job. */
 export type WebhookData = {
   readonly jobId: string
@@ -41,20 +43,25 @@ export function webhookBody({ type, timestamp, data }: WebhookEvent): string {
   const whole = JSON.stringify({ type, timestamp, data: { ...known, metadata } })
   if (byteLength(whole) <= webhookBodyBytesMax) return whole
   const slim = JSON.stringify({ type, timestamp, data: known })
-  const overBytes = byteLength(slim) - webhookBodyBytesMax
-  if (overBytes <= 0) return slim
+  if (byteLength(slim) <= webhookBodyBytesMax) return slim
   assert(error !== null, 'only an error message makes a webhook too large without metadata')
-  const shorter = { ...error, message: shortened(error.message, overBytes) }
-  const shortest = JSON.stringify({ type, timestamp, data: { ...known, error: shorter } })
-  assert(byteLength(shortest) <= webhookBodyBytesMax, 'a webhook fits with a short error message')
-  return shortest
+  const withMessage = (message: string) =>
+    JSON.stringify({ type, timestamp, data: { ...known, error: { ...error, message } } })
+  const roomBytes = webhookBodyBytesMax - byteLength(withMessage(ellipsis))
+  assert(roomBytes >= 0, 'a webhook fits without an error message')
+  return withMessage(beginning(error.message, roomBytes) + ellipsis)
 }
 
-/** Takes at least `bytes` bytes off the end: no character has less than one. */
-function shortened(message: string, bytes: number): string {
-  const ellipsis = '…'
-  const kept = Array.from(message)
-  return kept.slice(0, Math.max(0, kept.length - bytes - byteLength(ellipsis))).join('') + ellipsis
+/** As many whole characters as fit into `roomBytes` when written as JSON. */
+function beginning(message: string, roomBytes: number): string {
+  let kept = ''
+  let leftBytes = roomBytes
+  for (const character of message) {
+    leftBytes -= byteLength(JSON.stringify(character)) - '""'.length
+    if (leftBytes < 0) break
+    kept += character
+  }
+  return kept
 }
 
 function byteLength(text: string): number {

@@ -185,11 +185,11 @@ function openDeadline(ms: number, outer?: AbortSignal) {
   return { signal: controller.signal, close }
 }
 
-/** Settles as the promise does, or rejects with the signal's reason, whichever comes first. */
+/** Settles as the promise does, or rejects when the signal aborts, whichever comes first. */
 function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = () => {
-      reject(signal.reason)
+      reject(new Error('aborted'))
     }
     if (signal.aborted) onAbort()
     signal.addEventListener('abort', onAbort, { once: true })

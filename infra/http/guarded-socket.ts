@@ -91,7 +91,7 @@ export async function secureSocket(
   }
 }
 
-/** Waits for the socket's event; rejects with its error, its timeout, or the signal's reason. */
+/** Waits for the socket's event; rejects with its error, its timeout, or when the signal aborts. */
 function settled(
   socket: Socket,
   event: 'connect' | 'secureConnect',
@@ -102,7 +102,7 @@ function settled(
   socket.on('error', () => undefined)
   return new Promise((resolve, reject) => {
     const onAbort = () => {
-      reject(signal.reason)
+      reject(new Error('aborted'))
     }
     const end = () => {
       signal.removeEventListener('abort', onAbort)

@@ -22,9 +22,11 @@ export class MemoryWebhookTransport extends WebhookTransport {
     signal.throwIfAborted()
     const sent = { delivery, sentAtMs }
     this.sent.push(sent)
-    const given = new Promise<never>((_resolve, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    const givenUp = new Promise<null>((resolve) => {
+      signal.addEventListener('abort', () => resolve(null), { once: true })
     })
-    return await Promise.race([this.#answer(sent), given])
+    const answer = await Promise.race([this.#answer(sent), givenUp])
+    if (answer !== null) return answer
+    throw signal.reason
   }
 }

@@ -54,8 +54,8 @@ const claimSql = `
   SET locked_until = $3
   FROM taken
   WHERE delivery.delivery_id = taken.delivery_id
-  RETURNING delivery.delivery_id, delivery.org_id, delivery.job_id, delivery.endpoint_id, delivery.url, delivery.host,
-    delivery.event_type, delivery.sequence, delivery.body, delivery.attempt, delivery.locked_until, delivery.next_attempt_at`
+  RETURNING delivery.delivery_id, org_id, job_id, endpoint_id, url, host, event_type, sequence,
+    body, attempt, locked_until, next_attempt_at`
 
 // $1 id, $2 the claim's lock, $3 status, $4 next attempt or null, $5 http status, $6 error, $7 now
 const finishSql = `
