@@ -1,0 +1,78 @@
+import type {
+  CheckpointMove,
+  Generation,
+  Row,
+  Table,
+  TableChange,
+} from '../../domain/ports/read-model-store.ts'
+import { CheckpointMoved, ReadModelStore } from '../../domain/ports/read-model-store.ts'
+
+type Stand = { readonly version: number; readonly position: string }
+
+/** Read models in maps, for tests and the simulator. */
+export class MemoryReadModelStore extends ReadModelStore {
+  readonly #checkpoints = new Map<string, Stand>()
+  readonly #tables = new Map<string, Map<string, Row>>()
+
+  override async checkpoint(name: string, version: number, generation: Generation) {
+    const stand = this.#checkpoints.get(`${generation}:${name}`)
+    return stand && stand.version === version ? stand.position : null
+  }
+
+  override async load(table: Table, keys: readonly string[], generation: Generation) {
+    const rows = this.#rows(table, generation)
+    return keys.flatMap((key) => rows.get(key) ?? [])
+  }
+
+  override async commit(
+    moves: readonly CheckpointMove[],
+    changes: readonly TableChange[],
+    generation: Generation,
+  ): Promise<void> {
+    for (const { name, from } of moves) {
+      const stand = this.#checkpoints.get(`${generation}:${name}`)
+      if (stand && stand.position !== from) throw new CheckpointMoved(`${name} moved`)
+    }
+    for (const { name, version, to } of moves) {
+      this.#checkpoints.set(`${generation}:${name}`, { version, position: to })
+    }
+    for (const { table, put, remove } of changes) {
+      const rows = this.#rows(table, generation)
+      for (const row of put) {
+        const key = String(row[table.key])
+        if (!(table.appendOnly && rows.has(key))) rows.set(key, row)
+      }
+      for (const key of remove) rows.delete(key)
+    }
+  }
+
+  override async beginRebuild(name: string, version: number, tables: readonly Table[]) {
+    this.#checkpoints.delete(`next:${name}`)
+    for (const table of tables) this.#tables.delete(`next:${table.name}`)
+  }
+
+  override async swap(name: string, version: number, tables: readonly Table[]): Promise<boolean> {
+    const next = this.#checkpoints.get(`next:${name}`)
+    const live = this.#checkpoints.get(`live:${name}`)
+    if (!next || next.position !== live?.position) return false
+    for (const table of tables) {
+      this.#tables.set(`live:${table.name}`, this.#rows(table, 'next'))
+      this.#tables.delete(`next:${table.name}`)
+    }
+    this.#checkpoints.set(`live:${name}`, { version, position: next.position })
+    this.#checkpoints.delete(`next:${name}`)
+    return true
+  }
+
+  /** Every row of a live table, for assertions. */
+  all(table: Table): readonly Row[] {
+    return [...this.#rows(table, 'live').values()]
+  }
+
+  #rows(table: Table, generation: Generation): Map<string, Row> {
+    const name = `${generation}:${table.name}`
+    const rows = this.#tables.get(name) ?? new Map<string, Row>()
+    this.#tables.set(name, rows)
+    return rows
+  }
+}
