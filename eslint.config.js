@@ -1,22 +1,11 @@
 import eslint from '@eslint/js'
 import prettier from 'eslint-config-prettier'
+import globals from 'globals'
 import tseslint from 'typescript-eslint'
 
 const production = ['domain', 'projections', 'workers', 'infra', 'src', 'client'].map(
   (folder) => `${folder}/**/*.ts`,
 )
-const globals = [
-  'console',
-  'document',
-  'fetch',
-  'module',
-  'performance',
-  'process',
-  'setTimeout',
-  'URL',
-  'window',
-]
-
 /** Files that end in the user's terminal. */
 const terminal = ['src/main.ts', 'src/cli.ts', 'src/cli/**', 'src/demo.ts', 'src/start/**']
 
@@ -147,10 +136,13 @@ export default tseslint.config(
   },
   {
     files: ['**/*.js', '**/*.cjs', '**/*.mjs'],
-    languageOptions: {
-      globals: Object.fromEntries(globals.map((name) => [name, 'readonly'])),
-    },
+    languageOptions: { globals: globals.node },
     rules: { 'no-restricted-syntax': 'off', 'no-console': 'off' },
+  },
+  {
+    files: ['src/public/**/*.js'],
+    languageOptions: { globals: globals.browser },
+    rules: { 'no-restricted-syntax': ['error', noDefaultExport, noBarrel], 'no-console': 'error' },
   },
   { files: production, rules: { '@typescript-eslint/no-explicit-any': 'error' } },
   prettier,
