@@ -3,7 +3,8 @@
  * falls over a weir, at the end of a clear afternoon. No camera and nobody's rights are involved
  * (CC0), and the same script gives the same picture, so that it can be judged by reading.
  *
- * A height field is marched per pixel at four times the area, then scaled down. It takes about fifteen seconds:
+ * A height field is marched per pixel at nine times the area, then scaled down. It takes about
+ * fifteen seconds:
  *   node dist/examples/make-photo.js [target]
  *
  * Units: metres, y is up, the river flows towards the camera along -z.

@@ -1,0 +1,235 @@
+// One job, from its submission to its bill.
+
+import * as api from './api.js'
+import { bytes, duration, size } from './format.js'
+import { follow } from './live.js'
+import { recall, remember, showSource } from './picture.js'
+import {
+  clearNotice,
+  element,
+  say,
+  scale,
+  setProgress,
+  show,
+  showProblem,
+  showPurse,
+  state,
+} from './stage.js'
+import { eventLine, make, receipt } from './view.js'
+
+const SETTLE_POLLS_MAX = 12
+const ENDED = ['succeeded', 'failed', 'canceled', 'expired']
+const STATUS = { queued: 'Queued', running: 'Running', succeeded: 'Done' }
+const ENDINGS = { failed: 'failed', canceled: 'was canceled', expired: 'expired' }
+
+let timer = 0
+let resultUrl = null
+
+/** Submits the picture that is chosen and follows its job. */
+export async function run(compare) {
+  clearNotice()
+  show('running')
+  setProgress(0, 'Uploading')
+  tick(performance.now())
+  try {
+    const balance = await api.get('/v1/balance')
+    state.before = balance.posted
+    const image = await api.upload(state.file)
+    setProgress(0, 'Submitting')
+    const job = await api.submit(image, scale(), crypto.randomUUID())
+    state.held = job.credits.held
+    history.replaceState(null, '', `#${job.jobId}`)
+    await remember(job.jobId).catch(() => {})
+    await watch(job, compare)
+  } catch (problem) {
+    clearInterval(timer)
+    show('ready')
+    showProblem(problem)
+  }
+}
+
+/** Takes up a job after a reload: everything it went through comes in again, in order. */
+export async function takeUp(jobId, compare) {
+  const job = await api.get(`/v1/jobs/${encodeURIComponent(jobId)}`)
+  Object.assign(state, await recall(jobId))
+  if (state.file !== null) await showSource(state.file, compare)
+  show('running')
+  setProgress(job.progress, 'Catching up')
+  tick(performance.now())
+  await watch(job, compare)
+}
+
+/** Lets go of the job; it goes on without the page. */
+export function leave() {
+  clearInterval(timer)
+  state.line?.close()
+  Object.assign(state, { file: null, job: null, held: null, before: null, line: null, start: 0 })
+  Object.assign(state, { unplugged: false, lostAt: 0 })
+  for (const part of ['resumed', 'wire', 'unplug']) element(part).hidden = true
+  element('unplug').textContent = 'Unplug'
+  element('cost-state').textContent = ''
+  element('timeline').replaceChildren()
+  for (const part of ['timeline', 'receipt']) {
+    element(part).hidden = true
+    element(`${part}-empty`).hidden = false
+  }
+}
+
+/** `cancel` or `retry`. */
+export async function command(name) {
+  clearNotice()
+  await api.post(`/v1/jobs/${state.job.jobId}/${name}`).catch(showProblem)
+}
+
+async function watch(job, compare) {
+  state.job = job
+  element('cancel').disabled = false
+  if (state.held !== null) showBill({ charged: '0', after: null, usage: [], settled: false })
+  const refused = (code) =>
+    showProblem(new api.Problem(0, { code, detail: 'The live channel is not open to this page.' }))
+  state.line = await follow(job.jobId, -1, {
+    onEvents: (events, { resumedAfter }) => {
+      for (const event of events) take(event, compare)
+      if (resumedAfter !== null) showResumed(resumedAfter, events.length)
+    },
+    onProgress: ({ progress, message }) => {
+      if (state.job?.status === 'running') setProgress(progress, message ?? STATUS.running)
+    },
+    onLine: showLine,
+    onRefused: refused,
+  })
+}
+
+/** One transition: into the timeline, into the bar, and at the end to the result. */
+function take({ revision, type, at, job }, compare) {
+  state.job = job
+  if (type !== null) {
+    state.start ||= Date.parse(at)
+    element('timeline').append(eventLine({ revision, type, at, job }, state.start, state.held))
+    element('timeline').hidden = false
+    element('timeline-empty').hidden = true
+    say(type.replaceAll(/[._]/g, ' '))
+  }
+  setProgress(job.progress, STATUS[job.status] ?? job.status)
+  if (ENDED.includes(job.status)) return void end(job, compare).catch(showProblem)
+  if (element('stage').dataset.phase !== 'done') return
+  show('running')
+  tick(performance.now())
+}
+
+async function end(job, compare) {
+  clearInterval(timer)
+  await Promise.all([finish(job, compare), settle(job)])
+}
+
+function tick(started) {
+  clearInterval(timer)
+  const write = () => {
+    element('run-time').textContent = duration(performance.now() - started)
+  }
+  write()
+  timer = setInterval(write, 100)
+}
+
+async function finish(job, compare) {
+  const succeeded = job.status === 'succeeded'
+  element('panel-done').dataset.end = job.status
+  element('retry').hidden = succeeded
+  element('download').hidden = !succeeded
+  element('zoom').hidden = !succeeded
+  if (!succeeded) {
+    const why = job.error?.message ?? 'Nothing more will happen to it.'
+    const ending = make('b', {}, `The job ${ENDINGS[job.status]}. `)
+    element('done-line').replaceChildren(ending, why)
+    return show('done')
+  }
+  const picture = await api.resultOf(job)
+  if (resultUrl !== null) URL.revokeObjectURL(resultUrl)
+  resultUrl = URL.createObjectURL(picture)
+  await compare.showAfter(resultUrl)
+  const { naturalWidth, naturalHeight } = element('after')
+  const measured = size(naturalWidth, naturalHeight)
+  const took = duration(Date.parse(job.finishedAt) - Date.parse(job.createdAt))
+  element('size-after').textContent = measured
+  element('done-line').replaceChildren(
+    make('b', {}, measured),
+    `, ${bytes(picture.size)}, in ${took}`,
+  )
+  element('download').href = resultUrl
+  element('download').download = downloadName(job, naturalWidth)
+  show('done')
+  say('The larger picture is here. The arrow keys move the divider between before and after.')
+}
+
+/** photo.jpg becomes photo-4x.jpg. */
+function downloadName(job, width) {
+  const name = (state.file?.name ?? 'picture').replace(/\.[a-z]+$/i, '')
+  const before = element('before').naturalWidth
+  const factor = before > 0 ? `-${Math.round(width / before)}x` : ''
+  return `${name}${factor}.${job.result.contentType.split('/')[1].replace('jpeg', 'jpg')}`
+}
+
+function showBill({ charged, after, usage, settled }) {
+  const { held, before } = state
+  const bill = receipt({ held, before, charged, after, usage, settled })
+  element('receipt').replaceChildren(...bill)
+  element('receipt').hidden = false
+  element('receipt-empty').hidden = true
+  element('cost-state').textContent = settled ? 'Settled' : 'Not settled yet'
+}
+
+/** Shows the bill once the read models agree with the job: they may lag by a moment. */
+async function settle(job) {
+  for (let poll = 1; poll <= SETTLE_POLLS_MAX; poll++) {
+    const [now, usage, balance] = await Promise.all([
+      api.get(`/v1/jobs/${job.jobId}`),
+      api.get(`/v1/usage?jobId=${job.jobId}`),
+      api.get('/v1/balance'),
+    ])
+    if (state.job?.jobId !== job.jobId) return
+    const { held, charged } = now.credits
+    const metered = usage.items.reduce((sum, row) => sum + BigInt(row.chargedMicro), 0n)
+    const expected = state.before === null ? null : BigInt(state.before) - metered
+    const down = expected === null || expected === BigInt(balance.posted)
+    const agree = held === '0' && balance.held === '0' && metered === BigInt(charged) && down
+    const settled = agree || (poll === SETTLE_POLLS_MAX && held === '0')
+    const after = settled && state.before !== null ? balance.posted : null
+    showPurse(balance)
+    showBill({ charged, after, usage: usage.items, settled })
+    if (settled) return
+    await new Promise((resume) => setTimeout(resume, 100 * poll))
+  }
+}
+
+/** How the connection is, in the head of the timeline. */
+function showLine(how) {
+  const texts = { live: 'Live', lost: 'Reconnecting…', unplugged: 'Unplugged' }
+  element('wire').hidden = false
+  element('wire').dataset.state = how
+  element('wire-text').textContent = texts[how]
+  element('unplug').hidden = how === 'lost'
+  if (how === 'live') return
+  state.lostAt ||= performance.now()
+  const told = how === 'lost' ? 'Connection lost.' : 'Unplugged.'
+  element('resumed').hidden = false
+  element('resumed').dataset.tone = 'warn'
+  element('resumed').textContent = `${told} The job goes on, and no event will be missing.`
+}
+
+function showResumed(after, count) {
+  const away = duration(performance.now() - state.lostAt)
+  state.lostAt = 0
+  const missed = [`nothing happened meanwhile`, `1 event came in after the fact`][count]
+  const told = missed ?? `${count} events came in after the fact, in order`
+  element('resumed').hidden = false
+  element('resumed').dataset.tone = 'good'
+  element('resumed').textContent = `Back after ${away}. Resumed after #${after}: ${told}.`
+}
+
+/** Cuts the connection on purpose, to see the resume. */
+export function toggleUnplugged() {
+  state.unplugged = !state.unplugged
+  element('unplug').textContent = state.unplugged ? 'Plug in' : 'Unplug'
+  element('unplug').setAttribute('aria-pressed', String(state.unplugged))
+  state.line?.unplug(state.unplugged)
+}

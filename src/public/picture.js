@@ -1,0 +1,112 @@
+// The picture that is chosen: dropped, pasted, picked or the sample.
+
+import { Problem } from './api.js'
+import { bytes, size } from './format.js'
+import { clearNotice, element, say, scale, show, showProblem, state } from './stage.js'
+import { make } from './view.js'
+
+export const UPLOAD_BYTES_MAX = 25_000_000
+const TYPES = ['image/png', 'image/jpeg', 'image/webp']
+const CACHE = 'weir-page'
+
+let sourceUrl = null
+
+const refuse = (code, detail) => showProblem(new Problem(0, { code, detail }))
+
+/** Why a file is not taken, or null. Said before a byte is uploaded. */
+function objection(file) {
+  if (!TYPES.includes(file.type)) {
+    const type = file.type || 'of an unknown type'
+    return ['wrong_type', `weir upscales PNG, JPEG and WebP; “${file.name}” is ${type}.`]
+  }
+  if (file.size > UPLOAD_BYTES_MAX) {
+    const sizes = `is ${bytes(file.size)}; the most is ${bytes(UPLOAD_BYTES_MAX)}`
+    return ['too_large', `“${file.name}” ${sizes}. Nothing was uploaded.`]
+  }
+  return null
+}
+
+/** Shows the picture as the one before. Answers whether this browser can open it. */
+export async function showSource(blob, compare) {
+  if (sourceUrl !== null) URL.revokeObjectURL(sourceUrl)
+  sourceUrl = URL.createObjectURL(blob)
+  compare.showBefore(sourceUrl)
+  const image = element('before')
+  const opened = await image.decode().then(
+    () => true,
+    () => false,
+  )
+  element('size-before').textContent = size(image.naturalWidth, image.naturalHeight)
+  return opened
+}
+
+export function describeSizes() {
+  if (state.file === null) return
+  const { naturalWidth: width, naturalHeight: height } = element('before')
+  const factor = scale()
+  element('sizes').replaceChildren(
+    `${size(width, height)} → `,
+    make('b', {}, size(width * factor, height * factor)),
+  )
+  element('go').textContent = `Upscale ×${factor}`
+}
+
+/** Takes a file as the picture to upscale, or says why not. */
+export async function pick(file, { compare, startOver }) {
+  if (element('stage').dataset.phase === 'running') return
+  clearNotice()
+  const why = objection(file)
+  if (why !== null) return refuse(...why)
+  startOver()
+  state.file = file
+  if (!(await showSource(file, compare))) {
+    startOver()
+    return refuse('unreadable', `“${file.name}” is not a picture that this browser can open.`)
+  }
+  element('go').disabled = false
+  show('ready')
+  describeSizes()
+  say(`${file.name} is ready`)
+}
+
+/** Keeps what a reload needs: the picture before, what was held, and the balance before. */
+export async function remember(jobId) {
+  const { held, before, file } = state
+  sessionStorage.setItem('weir.job', JSON.stringify({ jobId, held, before }))
+  await caches.delete(CACHE)
+  const cache = await caches.open(CACHE)
+  const named = { 'content-type': file.type, 'x-name': encodeURIComponent(file.name) }
+  await cache.put(`/source/${jobId}`, new Response(file, { headers: named }))
+}
+
+/** What was kept of a job: { held, before, file }, each null when it is gone. */
+export async function recall(jobId) {
+  const kept = JSON.parse(sessionStorage.getItem('weir.job') ?? '{}')
+  const { held = null, before = null } = kept.jobId === jobId ? kept : {}
+  const cache = await caches.open(CACHE).catch(() => null)
+  const source = await cache?.match(`/source/${jobId}`)
+  if (source === undefined) return { held, before, file: null }
+  const name = decodeURIComponent(source.headers.get('x-name'))
+  const type = source.headers.get('content-type')
+  return { held, before, file: new File([await source.blob()], name, { type }) }
+}
+
+/** Drops anywhere on the page, and pastes. */
+export function listenToDrops(take) {
+  let depth = 0
+  const veil = (up) => element('veil').classList.toggle('is-up', up)
+  addEventListener('dragenter', () => veil(++depth > 0))
+  addEventListener('dragleave', () => veil(--depth > 0))
+  addEventListener('dragover', (event) => event.preventDefault())
+  addEventListener('drop', (event) => {
+    event.preventDefault()
+    depth = 0
+    veil(false)
+    const [file] = event.dataTransfer.files
+    if (file !== undefined) void take(file)
+  })
+  addEventListener('paste', (event) => {
+    const [file] = event.clipboardData.files
+    if (file !== undefined) void take(file)
+  })
+}
