@@ -187,13 +187,13 @@ CREATE UNLOGGED TABLE limit_counter (
 ) WITH (fillfactor = 50);
 
 -- Decides many requests in their order, each all or nothing. `keys` are distinct and sorted;
--- check c belongs to request `request[c]`, and counts at `keys[key_at[c]]`. Requests are numbered
--- from 1 and their checks lie together. For each check the result has the time, in ms from now,
--- at which its counter runs empty: before the request, and after it or null when the request was
--- refused.
+-- check c belongs to request `request[c]`, is made at `now_ms[c]` and counts at `keys[key_at[c]]`.
+-- The checks of a request lie together. For each check, in order, the result has the time from its
+-- now, in ms, after which its counter is empty: without the request, and with it or null when the
+-- request was refused.
 CREATE FUNCTION take_limits(
-  keys text[], request integer[], key_at integer[],
-  cost_ms double precision[], window_ms double precision[], now_ms double precision
+  keys text[], request integer[], key_at integer[], now_ms double precision[],
+  cost_ms double precision[], window_ms double precision[]
 ) RETURNS TABLE (before_ms double precision, after_ms double precision)
 LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 DECLARE
@@ -207,25 +207,26 @@ BEGIN
   INSERT INTO limit_counter (key, arrival)
   SELECT k, 0 FROM unnest(keys) AS k ON CONFLICT (key) DO NOTHING;
   arrivals := ARRAY(
-    SELECT greatest(c.arrival, now_ms) FROM limit_counter c
-    WHERE c.key = ANY (keys) ORDER BY c.key FOR UPDATE
+    SELECT c.arrival FROM limit_counter c WHERE c.key = ANY (keys) ORDER BY c.key FOR UPDATE
   );
   WHILE first <= total LOOP
     following := first;
     passes := true;
     WHILE following <= total AND request[following] = request[first] LOOP
-      -- A hundredth of a millisecond forgives the rounding of the sums.
-      IF arrivals[key_at[following]] + cost_ms[following] - now_ms > window_ms[following] + 0.01 THEN
+      -- A hundredth of a millisecond forgives the rounding of sums.
+      IF greatest(arrivals[key_at[following]] - now_ms[following], 0) + cost_ms[following]
+        > window_ms[following] + 0.01
+      THEN
         passes := false;
       END IF;
       following := following + 1;
     END LOOP;
     FOR c IN first .. following - 1 LOOP
-      before_ms := arrivals[key_at[c]] - now_ms;
+      before_ms := greatest(arrivals[key_at[c]] - now_ms[c], 0);
       after_ms := NULL;
       IF passes THEN
-        arrivals[key_at[c]] := arrivals[key_at[c]] + cost_ms[c];
         after_ms := before_ms + cost_ms[c];
+        arrivals[key_at[c]] := now_ms[c] + after_ms;
       END IF;
       RETURN NEXT;
     END LOOP;

@@ -1,0 +1,78 @@
+import type pg from 'pg'
+import { type LimitCheck, type LimitDecision, LimitStore } from '../../domain/ports/limit-store.ts'
+import { Batcher } from '../batcher.ts'
+import { type CheckOutcome, costMs, decide } from '../gcra.ts'
+
+type Take = {
+  readonly checks: readonly LimitCheck[]
+  readonly now: number
+  readonly resolve: (decision: LimitDecision) => void
+  readonly reject: (error: Error) => void
+}
+
+type OutcomeRow = { readonly before_ms: number; readonly after_ms: number | null }
+
+const inFlightMax = 2
+const takesPerBatchMax = 500
+
+/** Rate counters in one table. Requests that come at the same time are decided in one statement. */
+export class PostgresLimitStore extends LimitStore {
+  readonly #pool: pg.Pool
+  readonly #takes: Batcher<Take>
+
+  constructor(pool: pg.Pool) {
+    super()
+    this.#pool = pool
+    this.#takes = new Batcher<Take>({
+      inFlightMax,
+      batchMax: takesPerBatchMax,
+      run: (batch) => this.#run(batch),
+    })
+  }
+
+  override async take(checks: readonly LimitCheck[], now: number): Promise<LimitDecision> {
+    if (checks.length === 0) return { allowed: true, remaining: [] }
+    return await new Promise((resolve, reject) => {
+      this.#takes.add({ checks, now, resolve, reject })
+    })
+  }
+
+  async #run(batch: readonly Take[]): Promise<void> {
+    try {
+      const { rows } = await this.#pool.query<OutcomeRow>({
+        name: 'take_limits',
+        text: 'SELECT * FROM take_limits($1, $2, $3, $4, $5, $6)',
+        values: takeValues(batch),
+      })
+      let at = 0
+      for (const take of batch) {
+        const outcomes = rows.slice(at, at + take.checks.length).map(outcome)
+        at += take.checks.length
+        take.resolve(decide(take.checks, outcomes))
+      }
+    } catch (error) {
+      for (const take of batch) take.reject(new Error('cannot count requests', { cause: error }))
+    }
+  }
+}
+
+function takeValues(batch: readonly Take[]): unknown[] {
+  const checks = batch.flatMap((take, request) =>
+    take.checks.map((check) => ({ ...check, request: request + 1, now: take.now })),
+  )
+  // Sorted, so that two processes never lock the same counters in different orders.
+  const keys = [...new Set(checks.map((check) => check.key))].sort()
+  const places = new Map(keys.map((key, at) => [key, at + 1]))
+  return [
+    keys,
+    checks.map((check) => check.request),
+    checks.map((check) => places.get(check.key)),
+    checks.map((check) => check.now),
+    checks.map(costMs),
+    checks.map((check) => check.windowMs),
+  ]
+}
+
+function outcome(row: OutcomeRow): CheckOutcome {
+  return { beforeMs: row.before_ms, afterMs: row.after_ms }
+}

@@ -1,0 +1,14 @@
+import { MemoryEventFeed } from '../../infra/memory/event-feed.ts'
+import { MemoryEventLog } from '../../infra/memory/event-log.ts'
+import { MemoryEventStore } from '../../infra/memory/event-store.ts'
+import { SystemClock } from '../../infra/system/clock.ts'
+import { eventFeedContract } from './event-feed.contract.ts'
+
+eventFeedContract(async () => {
+  const log = new MemoryEventLog()
+  return {
+    feed: new MemoryEventFeed(log, new SystemClock()),
+    store: new MemoryEventStore(log),
+    close: async () => undefined,
+  }
+})

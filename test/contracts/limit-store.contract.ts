@@ -1,0 +1,99 @@
+import { expect, test } from '@jest/globals'
+import type { LimitCheck, LimitDecision, LimitStore } from '../../domain/ports/limit-store.ts'
+import { newStream } from './event-store.contract.ts'
+
+const now = Date.UTC(2026, 0, 1)
+
+function newCheck(max: number, windowMs: number, cost = 1): LimitCheck {
+  return { key: `org:${newStream()}:requests`, max, windowMs, cost }
+}
+
+/** What every limit store promises. */
+export function limitStoreContract(given: () => LimitStore): void {
+  const take = (check: LimitCheck, at = now): Promise<LimitDecision> => given().take([check], at)
+
+  test('lets a whole window pass at once, then refuses', async () => {
+    const check = newCheck(3, 1_000)
+    expect(await take(check)).toEqual({ allowed: true, remaining: [2] })
+    expect(await take(check)).toEqual({ allowed: true, remaining: [1] })
+    expect(await take(check)).toEqual({ allowed: true, remaining: [0] })
+    const refused = { allowed: false, key: check.key, used: 3, retryAfterMs: 334 }
+    expect(await take(check)).toEqual(refused)
+    expect(await take(check)).toEqual(refused)
+  })
+
+  test('the request passes after exactly the time it was told to wait', async () => {
+    const check = newCheck(2, 60_000)
+    await take(check)
+    await take(check)
+    expect(await take(check)).toMatchObject({ retryAfterMs: 30_000 })
+    expect(await take(check, now + 29_999)).toMatchObject({ allowed: false, retryAfterMs: 1 })
+    expect(await take(check, now + 30_000)).toEqual({ allowed: true, remaining: [0] })
+    expect(await take(check, now + 30_000)).toMatchObject({ allowed: false })
+  })
+
+  test('a counter left alone is full again after its window', async () => {
+    const check = newCheck(5, 1_000, 5)
+    expect(await take(check)).toEqual({ allowed: true, remaining: [0] })
+    expect(await take(check, now + 999)).toMatchObject({ allowed: false })
+    expect(await take(check, now + 5_000)).toEqual({ allowed: true, remaining: [0] })
+  })
+
+  test('passes no more than its rate over a long time', async () => {
+    const check = newCheck(10, 1_000)
+    let passed = 0
+    for (let ms = 0; ms < 10_000; ms += 20) {
+      if ((await take(check, now + ms)).allowed) passed += 1
+    }
+    expect(passed).toBe(10 + 99)
+  })
+
+  test('a cost counts as that many requests', async () => {
+    const check = newCheck(10, 1_000, 4)
+    expect(await take(check)).toEqual({ allowed: true, remaining: [6] })
+    expect(await take(check)).toEqual({ allowed: true, remaining: [2] })
+    const refusal = { allowed: false, used: 8, retryAfterMs: 200 }
+    expect(await take(check)).toMatchObject(refusal)
+    expect(await take({ ...check, cost: 2 })).toEqual({ allowed: true, remaining: [0] })
+    expect(await take({ ...check, cost: 0 })).toEqual({ allowed: true, remaining: [0] })
+  })
+
+  test('what can never pass is refused', async () => {
+    expect(await take(newCheck(0, 1_000))).toMatchObject({ allowed: false, used: 0 })
+    expect(await take(newCheck(3, 1_000, 4))).toMatchObject({ allowed: false, used: 0 })
+  })
+
+  test('several checks are all counted or none', async () => {
+    const [wide, narrow] = [newCheck(10, 1_000), newCheck(1, 60_000)]
+    const both = (): Promise<LimitDecision> => given().take([wide, narrow], now)
+    expect(await both()).toEqual({ allowed: true, remaining: [9, 0] })
+    for (let at = 0; at < 3; at += 1) {
+      const refused = { allowed: false, key: narrow.key, used: 1, retryAfterMs: 60_000 }
+      expect(await both()).toEqual(refused)
+    }
+    expect(await take(wide)).toEqual({ allowed: true, remaining: [8] })
+  })
+
+  test('of several refusals the one that lasts longest is named', async () => {
+    const [short, long] = [newCheck(1, 1_000), newCheck(1, 60_000)]
+    await given().take([short, long], now)
+    const refused = await given().take([short, long], now)
+    expect(refused).toMatchObject({ key: long.key, retryAfterMs: 60_000 })
+  })
+
+  test('no check is no limit', async () => {
+    expect(await given().take([], now)).toEqual({ allowed: true, remaining: [] })
+  })
+
+  test('requests made at once pass exactly as often as the limit says', async () => {
+    const shared = newCheck(100, 3_600_000)
+    const own = Array.from({ length: 10 }, () => newCheck(15, 3_600_000))
+    const requests = Array.from({ length: 300 }, (_, at) => own[at % 10] ?? shared)
+    const takes = requests.map((check, at) =>
+      given().take(at % 2 === 0 ? [check, shared] : [shared, check], now),
+    )
+    const passed = (await Promise.all(takes)).filter((decision) => decision.allowed)
+    expect(passed).toHaveLength(100)
+    expect(await take(shared)).toMatchObject({ allowed: false, used: 100 })
+  })
+}

@@ -1,0 +1,33 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import type pg from 'pg'
+import { PostgresListener } from '../../infra/postgres/listener.ts'
+import { openPool } from '../../infra/postgres/pool.ts'
+import { PostgresSignals } from '../../infra/postgres/signals.ts'
+import { testDatabase, type TestDatabase } from '../support/database.ts'
+import { signalsContract } from './signals.contract.ts'
+
+let database: TestDatabase
+let pool: pg.Pool
+let listener: PostgresListener
+let signals: PostgresSignals
+
+beforeAll(async () => {
+  database = await testDatabase()
+  pool = openPool(database.url, { max: 2, applicationName: 'weir-test' })
+  listener = new PostgresListener(database.url, 'weir-test')
+  signals = new PostgresSignals(pool, listener)
+})
+
+afterAll(async () => {
+  await listener.close()
+  await pool.end()
+  await database.close()
+})
+
+signalsContract(() => signals)
+
+test('a signal that no notification can carry is dropped and counted', async () => {
+  await signals.publish('job_progress', { jobId: 'j', message: 'x'.repeat(9_000) })
+  await signals.publish('job_updates', { jobs: [{ jobId: 'y'.repeat(9_000) }] })
+  expect(signals.dropped).toBe(2)
+})
