@@ -1,0 +1,42 @@
+import { once } from 'node:events'
+import fastify, { type FastifyInstance } from 'fastify'
+import { Clock } from '../../domain/ports/clock.ts'
+import { registerObjectRoutes, type ServedObjectStore } from '../../src/http/objects.ts'
+
+/** The system's time, moved by `aheadMs`. */
+export class MovableClock extends Clock {
+  aheadMs = 0
+
+  override now(): number {
+    return Date.now() + this.aheadMs
+  }
+
+  override async sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    this.aheadMs += signal?.aborted === true ? 0 : ms
+  }
+}
+
+export type ObjectServer<Store> = {
+  readonly store: Store
+  readonly clock: MovableClock
+  readonly baseUrl: string
+  readonly server: FastifyInstance
+}
+
+/** A server on a free port whose objects are those of the store that `create` makes for it. */
+export async function serveObjects<Store extends ServedObjectStore>(
+  create: (options: { baseUrl: string; secretKey: Buffer; clock: MovableClock }) => Store,
+): Promise<ObjectServer<Store>> {
+  const server = fastify({ genReqId: () => 'request-1' })
+  const clock = new MovableClock()
+  // The store needs the address and the routes need the store: the port is asked for first.
+  const probe = server.server.listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const address = probe.address()
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  const baseUrl = `http://127.0.0.1:${address.port}`
+  const store = create({ baseUrl, secretKey: Buffer.alloc(32, 7), clock })
+  registerObjectRoutes(server, { store, clock })
+  await server.ready()
+  return { store, clock, baseUrl, server }
+}
