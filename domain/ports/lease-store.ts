@@ -12,8 +12,8 @@ export type ExpiredLease = Lease & { readonly owner: string }
 
 /** What `renew` found. */
 export type Renewal = {
-  /** Jobs that the owner no longer holds: stop working on them at once. */
-  readonly lost: readonly string[]
+  /** Jobs that the owner still holds. Any other is lost: stop working on it at once. */
+  readonly held: readonly string[]
   /** Jobs of the owner that somebody asked to cancel. */
   readonly cancelRequested: readonly string[]
 }
@@ -47,6 +47,9 @@ export abstract class LeaseStore {
 
   /** Leases whose time is over, oldest first. */
   abstract expired(now: number, limit: number): Promise<readonly ExpiredLease[]>
+
+  /** Live jobs whose deadline is over. */
+  abstract overdue(now: number, limit: number): Promise<readonly string[]>
 
   /** Forgets ended leases of jobs that left the queue. Returns how many. */
   abstract forget(limit: number): Promise<number>

@@ -61,7 +61,7 @@ export abstract class ReadModelStore {
   ): Promise<void>
 
   /** Makes empty `next` tables, dropping what an earlier rebuild left. */
-  abstract beginRebuild(name: string, version: number, tables: readonly Table[]): Promise<void>
+  abstract beginRebuild(name: string, tables: readonly Table[]): Promise<void>
 
   /**
    * Puts the `next` tables in the place of the live ones when they stand at the same position.

@@ -21,7 +21,7 @@ export class MemoryReadModelStore extends ReadModelStore {
 
   override async load(table: Table, keys: readonly string[], generation: Generation) {
     const rows = this.#rows(table, generation)
-    return keys.flatMap((key) => rows.get(key) ?? [])
+    return keys.map((key) => rows.get(key)).filter((row) => row !== undefined)
   }
 
   override async commit(
@@ -46,7 +46,7 @@ export class MemoryReadModelStore extends ReadModelStore {
     }
   }
 
-  override async beginRebuild(name: string, version: number, tables: readonly Table[]) {
+  override async beginRebuild(name: string, tables: readonly Table[]) {
     this.#checkpoints.delete(`next:${name}`)
     for (const table of tables) this.#tables.delete(`next:${table.name}`)
   }

@@ -52,7 +52,7 @@ export class PostgresReadModelStore extends ReadModelStore {
     })
   }
 
-  override async beginRebuild(name: string, version: number, tables: readonly Table[]) {
+  override async beginRebuild(name: string, tables: readonly Table[]) {
     await inTransaction(this.#pool, async (client) => {
       for (const table of tables) {
         const next = nameOf(table, 'next')

@@ -1,0 +1,154 @@
+import type pg from 'pg'
+import type {
+  Claim,
+  ExpiredLease,
+  Lease,
+  ReleasedLease,
+  Renewal,
+} from '../../domain/ports/lease-store.ts'
+import { LeaseStore } from '../../domain/ports/lease-store.ts'
+
+type LeaseRow = {
+  readonly job_id: string
+  readonly org_id: string
+  readonly job_type: string
+  readonly epoch: string
+  readonly owner: string
+}
+
+// $1 owner, $2 job types, $3 limit, $4 now, $5 expiry
+//
+// Candidates come from two partial indexes, in the order in which they may run: those that are
+// ready at once by (priority, turn), and those whose time has come. A row is passed over while a
+// lease is held, or while an ended lease knows a newer revision than the row (the queue lags).
+// The plan needs no statistics: every step is an index scan with a limit.
+const claimStatement = `
+  WITH candidate AS MATERIALIZED (
+    (SELECT q.job_id, q.org_id, q.job_type, q.priority, q.turn
+     FROM job_queue q
+     WHERE q.state = 'queued' AND q.run_at IS NULL AND q.job_type = ANY ($2)
+       AND NOT EXISTS (
+         SELECT FROM job_lease l
+         WHERE l.job_id = q.job_id AND (l.owner IS NOT NULL OR l.revision > q.revision))
+     ORDER BY q.priority, q.turn, q.job_id
+     LIMIT $3
+     FOR UPDATE OF q SKIP LOCKED)
+    UNION ALL
+    (SELECT q.job_id, q.org_id, q.job_type, q.priority, q.turn
+     FROM job_queue q
+     WHERE q.state = 'queued' AND q.run_at <= $4 AND q.job_type = ANY ($2)
+       AND NOT EXISTS (
+         SELECT FROM job_lease l
+         WHERE l.job_id = q.job_id AND (l.owner IS NOT NULL OR l.revision > q.revision))
+     ORDER BY q.run_at
+     LIMIT $3
+     FOR UPDATE OF q SKIP LOCKED)
+  ), chosen AS (
+    SELECT * FROM candidate ORDER BY priority, turn, job_id LIMIT $3
+  ), claimed AS (
+    INSERT INTO job_lease AS l (job_id, org_id, job_type, epoch, owner, expires_at, revision)
+    SELECT job_id, org_id, job_type, nextval('lease_epoch'), $1, $5, -1 FROM chosen
+    ON CONFLICT (job_id) DO UPDATE
+      SET epoch = excluded.epoch, owner = excluded.owner, expires_at = excluded.expires_at
+      WHERE l.owner IS NULL
+    RETURNING l.job_id, l.org_id, l.job_type, l.epoch
+  )
+  SELECT claimed.* FROM claimed JOIN chosen USING (job_id)
+  ORDER BY chosen.priority, chosen.turn, job_id`
+
+// $1 owner, $2 now, $3 expiry. A lease that is over is not renewed: the rescuer may have it.
+const renewStatement = `
+  WITH renewed AS (
+    UPDATE job_lease SET expires_at = $3
+    WHERE owner = $1 AND expires_at > $2
+    RETURNING job_id
+  )
+  SELECT r.job_id, coalesce(q.cancel_requested, false) AS cancel_requested
+  FROM renewed r LEFT JOIN job_queue q USING (job_id)`
+
+// $1 job ids, $2 epochs, $3 revisions
+const releaseStatement = `
+  UPDATE job_lease l
+  SET owner = NULL, expires_at = NULL, revision = greatest(l.revision, r.revision)
+  FROM unnest($1::text[], $2::bigint[], $3::int[]) AS r (job_id, epoch, revision)
+  WHERE l.job_id = r.job_id AND l.epoch = r.epoch`
+
+/** Leases in Postgres. `job_queue` is read, `job_lease` is ours. */
+export class PostgresLeaseStore extends LeaseStore {
+  readonly #pool: pg.Pool
+
+  constructor(pool: pg.Pool) {
+    super()
+    this.#pool = pool
+  }
+
+  override async claim({ owner, jobTypes, limit, now, leaseMs }: Claim) {
+    const { rows } = await this.#pool.query<LeaseRow>({
+      name: 'claim-leases',
+      text: claimStatement,
+      values: [owner, jobTypes, limit, new Date(now), new Date(now + leaseMs)],
+    })
+    return rows.map(toLease)
+  }
+
+  override async renew(owner: string, now: number, leaseMs: number): Promise<Renewal> {
+    const { rows } = await this.#pool.query<{ job_id: string; cancel_requested: boolean }>({
+      name: 'renew-leases',
+      text: renewStatement,
+      values: [owner, new Date(now), new Date(now + leaseMs)],
+    })
+    return {
+      held: rows.map((row) => row.job_id),
+      cancelRequested: rows.filter((row) => row.cancel_requested).map((row) => row.job_id),
+    }
+  }
+
+  override async release(released: readonly ReleasedLease[]): Promise<void> {
+    await this.#pool.query({
+      name: 'release-leases',
+      text: releaseStatement,
+      values: [
+        released.map((lease) => lease.jobId),
+        released.map((lease) => lease.epoch),
+        released.map((lease) => lease.revision),
+      ],
+    })
+  }
+
+  override async expired(now: number, limit: number): Promise<readonly ExpiredLease[]> {
+    const { rows } = await this.#pool.query<LeaseRow>({
+      name: 'expired-leases',
+      text: `SELECT job_id, org_id, job_type, epoch, owner FROM job_lease
+        WHERE owner IS NOT NULL AND expires_at <= $1 ORDER BY expires_at LIMIT $2`,
+      values: [new Date(now), limit],
+    })
+    return rows.map((row) => ({ ...toLease(row), owner: row.owner }))
+  }
+
+  override async overdue(now: number, limit: number): Promise<readonly string[]> {
+    const { rows } = await this.#pool.query<{ job_id: string }>({
+      name: 'overdue-jobs',
+      text: `SELECT job_id FROM job_queue WHERE deadline_at <= $1 ORDER BY deadline_at LIMIT $2`,
+      values: [new Date(now), limit],
+    })
+    return rows.map((row) => row.job_id)
+  }
+
+  override async forget(limit: number): Promise<number> {
+    const { rowCount } = await this.#pool.query({
+      name: 'forget-leases',
+      text: `DELETE FROM job_lease WHERE job_id IN (
+          SELECT l.job_id FROM job_lease l
+          WHERE l.owner IS NULL
+            AND NOT EXISTS (SELECT FROM job_queue q WHERE q.job_id = l.job_id)
+          LIMIT $1 FOR UPDATE SKIP LOCKED)`,
+      values: [limit],
+    })
+    return rowCount ?? 0
+  }
+}
+
+function toLease(row: LeaseRow): Lease {
+  const { job_id: jobId, org_id: orgId, job_type: jobType, epoch } = row
+  return { jobId, orgId, jobType, epoch: Number(epoch) }
+}

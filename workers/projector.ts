@@ -1,0 +1,97 @@
+import type { Recorded } from '../domain/catalog.ts'
+import type { Clock } from '../domain/ports/clock.ts'
+import type { EventFeed } from '../domain/ports/event-feed.ts'
+import { CheckpointMoved } from '../domain/ports/read-model-store.ts'
+import type { ReadModelStore } from '../domain/ports/read-model-store.ts'
+import { applyPage, knownEvents } from '../projections/page.ts'
+import type { Projection } from '../projections/projection.ts'
+import type { Loop, LoopReport } from './loop.ts'
+import { repeat } from './repeat.ts'
+import type { Turn } from './repeat.ts'
+
+/** Events per page at most. */
+const pageEventsMax = 1_000
+/** The feed's hint may be lost; then this is how late a read model is, ms. */
+const idleMs = 500
+
+export type ProjectorOptions = {
+  readonly feed: EventFeed
+  readonly store: ReadModelStore
+  readonly projections: readonly Projection[]
+  readonly clock: Clock
+  readonly report: LoopReport
+  /** Called after a page is committed: announcements and signals, which may be lost. */
+  readonly committed: (events: readonly Recorded[], newestAt: string) => void
+}
+
+/**
+ * Carries the log into the read models, a page at a time: rows and checkpoints of all read models
+ * that stand at the same place change in one transaction. One that is behind catches up first.
+ */
+export function projector(options: ProjectorOptions): Loop {
+  const { feed, store, projections, clock, report, committed } = options
+  let stands: Map<Projection, string> | null = null
+
+  const loadStands = async (): Promise<Map<Projection, string>> => {
+    const loaded = new Map<Projection, string>()
+    for (const projection of projections) {
+      const at = await store.checkpoint(projection.name, projection.version, 'live')
+      loaded.set(projection, at ?? feed.start)
+    }
+    return loaded
+  }
+
+  const turn = async (): Promise<Turn> => {
+    stands ??= await loadStands()
+    const { group, from, until } = nextGroup(stands, feed)
+    const page = await feed.readPage(from, pageEventsMax)
+    const within = until === null ? page : cut(page, until, feed)
+    if (within.position === from) return 'idle'
+    const events = knownEvents(within.events)
+    const rows = await applyPage(group, events, store, 'live')
+    const moves = group.map(({ name, version }) => ({ name, version, from, to: within.position }))
+    await store.commit(moves, rows.changes(), 'live')
+    for (const projection of group) stands.set(projection, within.position)
+    const newest = within.events.at(-1)
+    if (newest) committed(events, newest.meta.at)
+    return 'busy'
+  }
+
+  return repeat({
+    name: 'projector',
+    clock,
+    report,
+    idle: (signal) => feed.wait(idleMs, signal),
+    turn: async (signal) => {
+      try {
+        return await turn()
+      } catch (error) {
+        // Whatever happened, what is in memory may be behind: start from what is stored.
+        stands = null
+        if (!(error instanceof CheckpointMoved)) throw error
+        await clock.sleep(idleMs, signal)
+        return 'idle'
+      }
+    },
+  })
+}
+
+/** The read models that are furthest behind, and how far the next page may go. */
+function nextGroup(stands: ReadonlyMap<Projection, string>, feed: EventFeed) {
+  const positions = [...stands.values()].sort((a, b) => feed.compare(a, b))
+  const from = positions[0] ?? feed.start
+  const until = positions.find((position) => feed.compare(position, from) > 0) ?? null
+  const group = [...stands].filter(([, at]) => feed.compare(at, from) === 0)
+  return { from, until, group: group.map(([projection]) => projection) }
+}
+
+/** The part of a page that does not go beyond `until`. */
+function cut(
+  page: Awaited<ReturnType<EventFeed['readPage']>>,
+  until: string,
+  feed: EventFeed,
+): Awaited<ReturnType<EventFeed['readPage']>> {
+  if (feed.compare(page.position, until) <= 0) return page
+  const events = page.events.filter((event) => feed.compare(event.position, until) <= 0)
+  return { events, position: until }
+}

@@ -1,0 +1,151 @@
+import { accountStream } from '../domain/account/account.ts'
+import type { Pipelines } from '../domain/aggregates.ts'
+import { DomainError } from '../domain/errors.ts'
+import { holdIdOf, isFinished, jobStream } from '../domain/job/job.ts'
+import type { JobState } from '../domain/job/job.ts'
+import { isoTime } from '../domain/ports/clock.ts'
+import type { Clock } from '../domain/ports/clock.ts'
+import type { HoldWatch, StrandedHold } from '../domain/ports/hold-watch.ts'
+import type { Ids } from '../domain/ports/ids.ts'
+import type { ExpiredLease, LeaseStore } from '../domain/ports/lease-store.ts'
+import type { Loop, LoopReport } from './loop.ts'
+import { repeat } from './repeat.ts'
+import type { Turn } from './repeat.ts'
+
+/** How often the rescuer looks, ms. */
+const everyMs = 1_000
+/** Things looked at in one turn. */
+const batchMax = 200
+/** A hold whose job did not appear by then is given back, ms. */
+const strandedAfterMs = 60_000
+/** Holders end overdue jobs themselves; after this grace the rescuer does, ms. */
+const overdueGraceMs = 3_000
+
+export type RescuerOptions = {
+  readonly pipelines: Pick<Pipelines, 'jobs' | 'accounts'>
+  readonly leases: LeaseStore
+  readonly holds: HoldWatch
+  readonly clock: Clock
+  readonly ids: Ids
+  readonly report: LoopReport
+}
+
+/**
+ * Ends what nobody ends any more: leases whose worker died, jobs past their deadline, holds whose
+ * job never appeared, credits that expired. Every act is a command that is safe to repeat.
+ */
+export class Rescuer {
+  readonly #options: RescuerOptions
+
+  constructor(options: RescuerOptions) {
+    this.#options = options
+  }
+
+  loop(): Loop {
+    const { clock, report } = this.#options
+    return repeat({
+      name: 'rescuer',
+      clock,
+      report,
+      turn: () => this.turn(),
+      idle: (signal) => clock.sleep(everyMs, signal),
+    })
+  }
+
+  async turn(): Promise<Turn> {
+    const { leases, holds, clock } = this.#options
+    const now = clock.now()
+    const expired = await leases.expired(now, batchMax)
+    await Promise.all(expired.map((lease) => this.#endLease(lease)))
+    const overdue = await leases.overdue(now, batchMax)
+    await Promise.all(overdue.map((jobId) => this.#enforceDeadline(jobId)))
+    const stranded = await holds.stranded(isoTime(now - strandedAfterMs), batchMax)
+    await Promise.all(stranded.map((hold) => this.#releaseHold(hold)))
+    const orgs = await holds.orgsWithExpiredCredits(isoTime(now), batchMax)
+    await Promise.all(orgs.map((orgId) => this.#expireCredits(orgId)))
+    await leases.forget(5 * batchMax)
+    return 'idle'
+  }
+
+  async #endLease(lease: ExpiredLease): Promise<void> {
+    const { pipelines, leases, report } = this.#options
+    const { jobId, epoch, owner } = lease
+    const stream = jobStream(jobId)
+    const held = await pipelines.jobs.load(stream)
+    let { revision } = held
+    if (held.state.status === 'running' && held.state.epoch === epoch) {
+      const at = this.#now()
+      const error = { code: 'lease_expired', message: 'The worker stopped.', retryable: true }
+      const reason = 'lease_expired' as const
+      const ended = { type: 'EndAttempt' as const, epoch, reason, error, runAt: at }
+      const context = this.#context(held.state, 'lease-expired', String(epoch))
+      revision = await pipelines.jobs.handle(stream, { ...ended, at }, context).then(
+        (handled) => handled.revision,
+        // The holder came back at the last moment and was faster: its write stands.
+        (error: unknown) => refused(error, revision),
+      )
+      report('warn', { jobId, epoch, owner }, 'lease expired, job given to the queue again')
+    }
+    await leases.release([{ jobId, epoch, revision }])
+  }
+
+  async #enforceDeadline(jobId: string): Promise<void> {
+    const { pipelines, clock } = this.#options
+    const stream = jobStream(jobId)
+    const { state } = await pipelines.jobs.load(stream)
+    if (state.status === 'absent' || state.status === 'abandoned') return
+    const graceMs = state.status === 'running' ? overdueGraceMs : 0
+    const at = isoTime(clock.now() - graceMs)
+    const context = this.#context(state, 'deadline', String(state.requeues))
+    await pipelines.jobs.handle(stream, { type: 'EnforceDeadline', at }, context)
+  }
+
+  async #releaseHold({ orgId, holdId, jobId }: StrandedHold): Promise<void> {
+    const { pipelines, ids, report } = this.#options
+    const stream = jobStream(jobId)
+    const at = this.#now()
+    const actor = 'system:rescuer'
+    const commandId = ids.derive('abandon', holdId)
+    const context = { commandId, orgId, actor, correlationId: jobId, traceparent: null }
+    const abandon = { type: 'AbandonSubmission' as const, at }
+    const { state } = await pipelines.jobs.handle(stream, abandon, context)
+    if (paysFor(state, holdId)) return
+    const settle = { type: 'SettleHold' as const, holdId, jobId, outcome: 'abandoned' }
+    const settling = { ...context, commandId: ids.derive('settle-stranded', holdId) }
+    await pipelines.accounts.handle(accountStream(orgId), settle, settling)
+    report('warn', { jobId, orgId }, 'hold released: its job never appeared')
+  }
+
+  async #expireCredits(orgId: string): Promise<void> {
+    const { pipelines, ids } = this.#options
+    const actor = 'system:rescuer'
+    const commandId = ids.next()
+    const context = { commandId, orgId, actor, correlationId: commandId, traceparent: null }
+    const command = { type: 'ExpireCredits' as const, at: this.#now() }
+    await pipelines.accounts.handle(accountStream(orgId), command, context)
+  }
+
+  #context(state: JobState, ...cause: readonly string[]) {
+    if (state.status === 'absent' || state.status === 'abandoned') throw new Error('no such job')
+    const { jobId, orgId } = state.spec
+    const commandId = this.#options.ids.derive('rescue', jobId, ...cause)
+    const actor = 'system:rescuer'
+    return { commandId, orgId, actor, correlationId: jobId, traceparent: null }
+  }
+
+  #now(): string {
+    return isoTime(this.#options.clock.now())
+  }
+}
+
+/** Whether the hold belongs to a job that is still to end: then settlement will see to it. */
+function paysFor(state: JobState, holdId: string): boolean {
+  if (state.status === 'absent' || state.status === 'abandoned') return false
+  const current = holdIdOf(state.spec.jobId, state.requeues) === holdId
+  return current && !isFinished(state.status)
+}
+
+function refused(error: unknown, revision: number): number {
+  if (error instanceof DomainError) return revision
+  throw error
+}
