@@ -93,6 +93,7 @@ export class PostgresListener {
     const socket = new Socket()
     const client = new pg.Client({ ...this.#config, stream: () => socket })
     const ended = new AbortController()
+    this.#previous = Promise.resolve()
     client.on('error', () => ended.abort())
     client.on('end', () => ended.abort())
     client.on('notification', ({ channel, payload }) => this.#heard(channel, payload ?? ''))
