@@ -233,13 +233,14 @@ function start(job: Job, { epoch, workerId, at }: Of<'StartJob'>): readonly JobE
   const overdue = enforceDeadline(job, at)
   if (overdue.length > 0) return overdue
   if (job.status === 'running') return leaseLost(job, at)
-  return [{ type: 'JobStarted', data: { attempt: job.attempt + 1, epoch, workerId, startedAt: at } }]
+  return [
+    { type: 'JobStarted', data: { attempt: job.attempt + 1, epoch, workerId, startedAt: at } },
+  ]
 }
 
 /** A newer claim met an attempt that nobody ended: end that one, the queue offers the job again. */
 function leaseLost(job: Job, at: string): readonly JobEvent[] {
-  const error = { code: 'lease_expired', message: 'The worker stopped answering.', retryable: true }
-  return afterFailure(job, { reason: 'lease_expired', error, runAt: at, at })
+  return afterFailure(job, { reason: 'lease_expired', error: null, runAt: at, at })
 }
 
 function completeStep(job: Job, command: Of<'CompleteStep'>): readonly JobEvent[] {
@@ -266,8 +267,20 @@ function endAttempt(job: Job, command: Of<'EndAttempt'>): readonly JobEvent[] {
 
 type Failure = Pick<Of<'EndAttempt'>, 'reason' | 'error' | 'runAt' | 'at'>
 
-function afterFailure(job: Job, { reason, error, runAt, at }: Failure): readonly JobEvent[] {
+/** What ended an attempt when nobody names it. Without an error a job would be retried for ever. */
+const unnamedError: Readonly<Record<RetryReason, JobError | null>> = {
+  error: { code: 'internal', message: 'The attempt ended in an error.', retryable: true },
+  lease_expired: {
+    code: 'lease_expired',
+    message: 'The worker stopped answering.',
+    retryable: true,
+  },
+  shutdown: null,
+}
+
+function afterFailure(job: Job, { reason, runAt, at, ...named }: Failure): readonly JobEvent[] {
   const { attempt, epoch } = job
+  const error = named.error ?? unnamedError[reason]
   if (job.cancelRequested) return [canceled(job, at)]
   const counted = reason === 'shutdown' ? 0 : 1
   const exhausted = job.failures + counted >= job.spec.attemptsMax
