@@ -1,0 +1,181 @@
+import { execFileSync } from 'node:child_process'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { cleanUp, cleanUpOnSignals, onCleanup, scoped } from './cleanup.ts'
+import { connect, listen } from './client.ts'
+import { runFullPath } from './full-path.ts'
+import type { FullPathRun } from './full-path.ts'
+import { describeMachine } from './machine.ts'
+import { render } from './report.ts'
+import type { Results } from './report.ts'
+import type { StackFactory } from './stack.ts'
+import { bullmqPeer, redisIsInstalled } from './stacks/bullmq.ts'
+import { weir } from './stacks/weir.ts'
+import { runStartLatency, signalTap } from './start-latency.ts'
+import type { StartLatencyRun } from './start-latency.ts'
+import { watch } from './watch.ts'
+
+/** Seen from dist/bench/bench, where this file is built to. */
+const repository = resolve(import.meta.dirname, '..', '..', '..')
+
+interface Plan {
+  readonly jobs: number
+  readonly warmUpJobs: number
+  readonly batchSize: number
+  readonly orgs: number
+  readonly connections: number
+  readonly rounds: number
+  readonly latencySamples: number
+}
+
+const fullPlan: Plan = {
+  jobs: 5000,
+  warmUpJobs: 1000,
+  batchSize: 100,
+  orgs: 20,
+  connections: 64,
+  rounds: 2,
+  latencySamples: 200,
+}
+
+const smokePlan: Plan = {
+  jobs: 40,
+  warmUpJobs: 10,
+  batchSize: 10,
+  orgs: 4,
+  connections: 8,
+  rounds: 1,
+  latencySamples: 5,
+}
+
+const { values: flags } = parseArgs({
+  options: {
+    smoke: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    jobs: { type: 'string' },
+    rounds: { type: 'string' },
+    connections: { type: 'string' },
+    save: { type: 'string' },
+    folder: { type: 'string' },
+  },
+})
+
+function readPlan(): Plan {
+  const plan = flags.smoke ? smokePlan : fullPlan
+  const number = (name: string, value: string | undefined, otherwise: number): number => {
+    const read = value === undefined ? otherwise : Number(value)
+    if (!Number.isInteger(read) || read < 1) throw new Error(`--${name} takes a whole number ≥ 1`)
+    return read
+  }
+  return {
+    ...plan,
+    jobs: number('jobs', flags.jobs, plan.jobs),
+    rounds: number('rounds', flags.rounds, plan.rounds),
+    connections: number('connections', flags.connections, plan.connections),
+  }
+}
+
+/** The peer first, so that nothing weir does can leave the machine worse for it. */
+function chooseStacks(): StackFactory[] {
+  const all = [bullmqPeer(repository), weir(repository)]
+  if (flags.only !== undefined) {
+    const chosen = all.filter(({ name }) => name === flags.only)
+    if (chosen.length === 0) throw new Error('--only takes weir or bullmq')
+    return chosen
+  }
+  if (redisIsInstalled()) return all
+  const missing = 'redis-server is not installed, so the peer cannot run (Debian: redis-server)'
+  if (process.env.CI === 'true' || !flags.smoke) throw new Error(`${missing}; or use --only weir`)
+  process.stderr.write(`${missing}\n`)
+  return all.filter(({ name }) => name === 'weir')
+}
+
+/** Ext4 or the like, not a memory file system: fsync must cost what it costs. */
+function workFolder(): string {
+  const parent = flags.folder ?? (existsSync('/var/tmp') ? '/var/tmp' : tmpdir())
+  const folder = mkdtempSync(join(parent, 'weir-bench-'))
+  // The user that runs Postgres must be able to pass through.
+  chmodSync(folder, 0o711)
+  onCleanup(folder, () => {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+  })
+  return folder
+}
+
+interface Round {
+  readonly fullPath: FullPathRun[]
+  readonly startLatency: StartLatencyRun
+}
+
+/** A fresh installation, warmed up; idle latency, then the full path with and without batches. */
+async function runRound(factory: StackFactory, folder: string, plan: Plan): Promise<Round> {
+  mkdirSync(folder)
+  chmodSync(folder, 0o711)
+  const stack = await factory.start(folder, plan.orgs)
+  const client = connect(stack, plan.connections)
+  const [watched, tap] = [watch(), signalTap()]
+  await listen(stack, (signal) => {
+    watched.onSignal(signal)
+    tap.onSignal(signal)
+  })
+  const { jobs, connections, batchSize } = plan
+  const run = (count: number, size: number): Promise<FullPathRun> =>
+    runFullPath(stack, client, watched, { jobs: count, connections, batchSize: size })
+  await run(plan.warmUpJobs, 1)
+  const startLatency = await runStartLatency(stack, client, tap, plan.latencySamples)
+  return { startLatency, fullPath: [await run(jobs, 1), await run(jobs, batchSize)] }
+}
+
+async function main(): Promise<void> {
+  const plan = readPlan()
+  const stacks = chooseStacks()
+  const folder = workFolder()
+  const machine = describeMachine(folder)
+  const rounds: Round[] = []
+  for (let number = 1; number <= plan.rounds; number++) {
+    for (const factory of stacks) {
+      const name = `${factory.name}-${String(number)}`
+      process.stderr.write(`${name} …\n`)
+      rounds.push(await scoped(() => runRound(factory, join(folder, name), plan)))
+    }
+  }
+  const results: Results = {
+    date: new Date().toISOString(),
+    commit: commit(),
+    command: ['npm run bench --', ...process.argv.slice(2)].join(' '),
+    machine,
+    fullPath: rounds.flatMap(({ fullPath }) => fullPath),
+    startLatency: rounds.map(({ startLatency }) => startLatency),
+  }
+  process.stdout.write(`\n${render(results)}\nsaved as ${save(results)}\n`)
+}
+
+function commit(): string {
+  try {
+    const options = { cwd: repository, encoding: 'utf8' } as const
+    return execFileSync('git', ['describe', '--always', '--dirty'], options).trim()
+  } catch {
+    return 'unknown'
+  }
+}
+
+/** `run-<date>.json` is not kept in git; a run saved under a name is. */
+function save(results: Results): string {
+  const run = flags.smoke ? 'run-smoke' : `run-${results.date.replaceAll(':', '-')}`
+  const name = flags.save ?? run
+  const file = join('bench', 'results', `${name}.json`)
+  writeFileSync(join(repository, file), `${JSON.stringify(results, null, 2)}\n`)
+  return file
+}
+
+cleanUpOnSignals()
+try {
+  await main()
+} catch (error) {
+  process.exitCode = 1
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+} finally {
+  await cleanUp()
+}

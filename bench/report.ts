@@ -1,0 +1,141 @@
+import type { FullPathRun } from './full-path.ts'
+import type { Machine } from './machine.ts'
+import type { StartLatencyRun } from './start-latency.ts'
+import { median } from './statistics.ts'
+
+export interface Results {
+  readonly date: string
+  readonly commit: string
+  readonly command: string
+  readonly machine: Machine
+  readonly fullPath: readonly FullPathRun[]
+  readonly startLatency: readonly StartLatencyRun[]
+}
+
+/** Everything as text: a line per run, the ratio, and where the time goes. */
+export function render(results: Results): string {
+  const { machine } = results
+  const sections = [
+    `${results.date}  commit ${results.commit}  ${results.command}`,
+    `${machine.cpu} × ${String(machine.cores)}, Node ${machine.node}, ${machine.platform}, ` +
+      `fsync ${machine.fsyncMs.toFixed(2)} ms, load ${machine.load.toFixed(2)} before`,
+  ]
+  const sizes = [...new Set(results.fullPath.map(({ batchSize }) => batchSize))]
+  for (const size of sizes) {
+    const runs = results.fullPath.filter(({ batchSize }) => batchSize === size)
+    sections.push(fullPathSection(size, runs))
+  }
+  if (results.startLatency.length > 0) sections.push(latencySection(results.startLatency))
+  sections.push(...disturbance(results.fullPath))
+  return `${sections.join('\n\n')}\n`
+}
+
+function fullPathSection(batchSize: number, runs: readonly FullPathRun[]): string {
+  const jobs = String(runs[0]?.jobs ?? 0)
+  const how = batchSize === 1 ? 'one job per request' : `${String(batchSize)} jobs per request`
+  const speed = table(
+    ['', 'jobs/s', 'seconds', 'submitted', 'pushed', 'request p50', 'p99 ms', 'other load'],
+    runs.map((run) => [
+      run.stack,
+      run.jobsPerSecond.toFixed(0),
+      run.wallSeconds.toFixed(2),
+      run.submittedSeconds.toFixed(2),
+      run.pushedSeconds.toFixed(2),
+      run.requestMsP50.toFixed(1),
+      run.requestMsP99.toFixed(1),
+      run.elsewhereCpuShare === null ? '-' : `${(run.elsewhereCpuShare * 100).toFixed(0)} %`,
+    ]),
+  )
+  return [
+    `FULL PATH, ${how}, ${jobs} jobs: submit to pushed end and settled books`,
+    speed,
+    medians(runs),
+    '',
+    'where the time goes: CPU milliseconds per job (medians)',
+    whereTimeGoes(runs),
+  ].join('\n')
+}
+
+const stacksOf = (runs: readonly { stack: string }[]): string[] => [
+  ...new Set(runs.map(({ stack }) => stack)),
+]
+
+function medians(runs: readonly FullPathRun[]): string {
+  const rates = new Map(
+    stacksOf(runs).map((stack) => [stack, medianOf(runs, stack, (run) => run.jobsPerSecond)]),
+  )
+  const parts = [...rates].map(([stack, rate]) => `${stack} ${rate.toFixed(0)} jobs/s`)
+  const [weir, peer] = [rates.get('weir'), rates.get('bullmq')]
+  if (weir !== undefined && peer !== undefined) {
+    parts.push(`weir / bullmq = ${(weir / peer).toFixed(2)}`)
+  }
+  return `median: ${parts.join(', ')}`
+}
+
+type Figure = (run: FullPathRun) => number
+
+const medianOf = (runs: readonly FullPathRun[], stack: string, figure: Figure): number =>
+  median(runs.filter((run) => run.stack === stack).map(figure))
+
+function whereTimeGoes(runs: readonly FullPathRun[]): string {
+  const order = ['api', 'worker', 'projector', 'parent', 'postgres', 'redis']
+  const seen = new Set(runs.flatMap((run) => Object.keys(run.cpuMsPerJob)))
+  const parts = [...order.filter((part) => seen.has(part)), ...[...seen].filter(isNew(order))]
+  const rows = stacksOf(runs).map((stack) => {
+    const of = (figure: Figure): number => medianOf(runs, stack, figure)
+    const has = (part: string): boolean =>
+      runs.some((run) => run.stack === stack && part in run.cpuMsPerJob)
+    return [
+      stack,
+      ...parts.map((part) =>
+        has(part) ? of((run) => run.cpuMsPerJob[part] ?? 0).toFixed(3) : '-',
+      ),
+      of(cpuMsOfStack).toFixed(3),
+      of((run) => run.clientCpuMsPerJob).toFixed(3),
+      of((run) => run.writesPerJob).toFixed(2),
+      of((run) => run.walBytesPerJob).toFixed(0),
+    ]
+  })
+  return table(['', ...parts, 'sum', 'load generator', 'commits/job', 'WAL B/job'], rows)
+}
+
+const cpuMsOfStack: Figure = (run) =>
+  Object.values(run.cpuMsPerJob).reduce((sum, part) => sum + part, 0)
+
+const isNew = (known: readonly string[]) => (part: string) => !known.includes(part)
+
+/** Above this, the figures say more about the neighbours than about the stacks. */
+const quietShareMax = 0.1
+
+function disturbance(runs: readonly FullPathRun[]): string[] {
+  const worst = Math.max(...runs.map((run) => run.elsewhereCpuShare ?? 0))
+  if (worst <= quietShareMax) return []
+  const percent = (worst * 100).toFixed(0)
+  return [`NOT QUIET: other programs took up to ${percent} % of this machine during a run.`]
+}
+
+function latencySection(runs: readonly StartLatencyRun[]): string {
+  const samples = String(runs[0]?.samples ?? 0)
+  const rows = runs.map((run) => [
+    run.stack,
+    ...[run.answeredMsP50, run.startedMsP50, run.startedMsP99].map((ms) => ms.toFixed(1)),
+    ...[run.succeededMsP50, run.succeededMsP99].map((ms) => ms.toFixed(1)),
+  ])
+  return [
+    `START LATENCY, idle, ${samples} jobs one after another: ms from submit to what a socket hears`,
+    table(['', 'answer p50', 'started p50', 'p99', 'succeeded p50', 'p99'], rows),
+  ].join('\n')
+}
+
+/** Columns as wide as their widest cell; the first is text, the others are numbers. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const lines = [head, ...rows]
+  const widths = head.map((_, column) =>
+    Math.max(...lines.map((line) => line[column]?.length ?? 0)),
+  )
+  const cell = (text: string, column: number): string => {
+    const width = widths[column] ?? 0
+    return column === 0 ? text.padEnd(width) : text.padStart(width)
+  }
+  return lines.map((line) => `  ${line.map(cell).join('  ')}`).join('\n')
+}
