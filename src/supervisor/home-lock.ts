@@ -1,0 +1,93 @@
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isRunning, pidOf, processIdentity } from './process-identity.ts'
+import { StartError } from './start-error.ts'
+
+// One weir per home. Node has no file locks, and a lock file that says "process 123" cannot be
+// taken over without a race between two who both find 123 dead. So everybody who wants the home
+// writes a claim of its own into `lock/`, named after the process, and then looks around:
+//
+//   claim ── a holder lives ──────────────▶ refused (waits first while the holder is stopping)
+//     │ └─── a claim of a lower number ───▶ refused
+//     └───── alone ──▶ held ──▶ stopping ──▶ released
+//
+// Of two who claim at once at least one sees the other. Files of processes that have ended count
+// for nothing and are removed: kill -9 leaves nothing that needs taking over.
+
+const pollMs = 20
+const claimLimitMs = 5_000
+const stoppingLimitMs = 20_000
+
+export interface HomeLock {
+  /** Tells those who come now that it is worth waiting. */
+  announceStop(): void
+  release(): void
+}
+
+type Mark = 'claim' | 'held' | 'stopping'
+
+/** @throws StartError when another process has the home */
+export async function lockHome(home: string): Promise<HomeLock> {
+  const folder = join(home, 'lock')
+  mkdirSync(folder, { recursive: true })
+  const identity = processIdentity(process.pid)
+  if (identity === undefined) throw new Error('This process cannot find itself.')
+  const put = (mark: Mark): void => writeFileSync(join(folder, `${mark}-${identity}`), '')
+  const take = (mark: Mark): void => rmSync(join(folder, `${mark}-${identity}`), { force: true })
+  const release = (): void => {
+    // The claim goes last: whoever finds it alone waits for what becomes of it.
+    for (const mark of ['stopping', 'held', 'claim'] as const) take(mark)
+  }
+  put('claim')
+  try {
+    await untilAlone({ home, folder, identity })
+  } catch (error) {
+    release()
+    throw error
+  }
+  put('held')
+  return { announceStop: () => put('stopping'), release }
+}
+
+interface Claim {
+  readonly home: string
+  readonly folder: string
+  readonly identity: string
+}
+
+async function untilAlone({ home, folder, identity }: Claim): Promise<void> {
+  const startedAt = performance.now()
+  for (;;) {
+    const others = livingMarks(folder).filter((other) => other.identity !== identity)
+    if (others.length === 0) return
+    const holder = others.find(({ mark }) => mark === 'held')
+    const isHolderStopping = others.some(({ mark }) => mark === 'stopping')
+    const lower = others.find((other) => pidOf(other.identity) < pidOf(identity))
+    const refusedBy = isHolderStopping ? undefined : (holder ?? lower)
+    const limitMs = isHolderStopping ? stoppingLimitMs : claimLimitMs
+    const blocker = refusedBy ?? (performance.now() - startedAt > limitMs ? others[0] : undefined)
+    if (blocker) {
+      throw new StartError(
+        `weir is already running in ${home} (process ${pidOf(blocker.identity)}): stop it first, ` +
+          'or start this one with another WEIR_HOME and WEIR_PORT.',
+      )
+    }
+    await sleep(pollMs)
+  }
+}
+
+interface Marked {
+  readonly mark: Mark
+  readonly identity: string
+}
+
+function livingMarks(folder: string): Marked[] {
+  return readdirSync(folder).flatMap((name) => {
+    const [, mark, identity = ''] = /^(claim|held|stopping)-(.+)$/.exec(name) ?? []
+    if (mark !== 'claim' && mark !== 'held' && mark !== 'stopping') return []
+    if (isRunning(identity)) return [{ mark, identity }]
+    rmSync(join(folder, name), { force: true })
+    return []
+  })
+}
