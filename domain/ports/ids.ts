@@ -6,6 +6,9 @@ export abstract class Ids {
   /** A UUIDv5 of what caused the thing: the same cause gives the same id, which makes retries safe. */
   abstract derive(...cause: readonly string[]): string
 
+  /** Unpredictable bytes, for secrets. */
+  abstract bytes(count: number): Uint8Array
+
   /** Uniform in [0, 1), for jitter. */
   abstract random01(): number
 }

@@ -25,6 +25,10 @@ export class SimulatedIds extends Ids {
     return deriveId(cause)
   }
 
+  override bytes(count: number): Uint8Array {
+    return Uint8Array.from({ length: count }, () => this.random01() * 256)
+  }
+
   /** mulberry32: small, and even enough for jitter and choices. */
   override random01(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { v5, v7 } from 'uuid'
 import { Ids } from '../../domain/ports/ids.ts'
 
@@ -12,6 +13,10 @@ export class SystemIds extends Ids {
 
   override derive(...cause: readonly string[]): string {
     return deriveId(cause)
+  }
+
+  override bytes(count: number): Uint8Array {
+    return randomBytes(count)
   }
 
   override random01(): number {
