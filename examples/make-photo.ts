@@ -178,8 +178,11 @@ function sampleField(): Field {
   return { at: read(heights), treeAt: read(trees) }
 }
 
+/** How far a ray is followed, from and to, in metres. */
+type Reach = readonly [number, number]
+
 /** Distance along the ray to the ground or a tree, or 0 when it leaves the valley. */
-function march(field: Field, from: Vec, along: Vec, start: number, limit: number): number {
+function march(field: Field, from: Vec, along: Vec, [start, limit]: Reach): number {
   let t = start
   for (let i = 0; i < 1200 && t < limit; i++) {
     const p = add(from, along, t)
@@ -266,7 +269,7 @@ function landColour(field: Field, p: Vec): Vec {
     albedo = scale(kind > LEAFY ? leaf : needle, 0.8 + 0.45 * clamp(tree / 12) + grain * 0.9)
   }
   if (isMasonry(p[0], p[2])) albedo = masonry(p)
-  const lit = march(field, add(p, normal, 0.35), SUN, 0.3, 170) === 0 ? 1 : 0.08
+  const lit = march(field, add(p, normal, 0.35), SUN, [0.3, 170]) === 0 ? 1 : 0.08
   const sun = Math.max(0, dot(normal, SUN)) * lit * (tree > 0.35 ? 1.25 : 1)
   const glow = tree > 0.35 ? 0.16 * lit : 0.05 * lit
   const open = tree > 0.35 ? mix(0.35, 1, clamp(tree / 9)) : 1
@@ -276,7 +279,7 @@ function landColour(field: Field, p: Vec): Vec {
 
 /** What a ray shows that does not meet water first. */
 function world(field: Field, from: Vec, along: Vec, start: number): Vec {
-  const t = march(field, from, along, start, 330)
+  const t = march(field, from, along, [start, 330])
   if (t === 0) return backdrop(along)
   return haze(landColour(field, add(from, along, t)), t, along)
 }
@@ -338,7 +341,7 @@ function river(along: Vec): { t: number; part: 'pool' | 'sheet' } | null {
 
 function pixel(field: Field, along: Vec): Vec {
   const hit = river(along)
-  const land = march(field, EYE, along, 1, 330)
+  const land = march(field, EYE, along, [1, 330])
   if (hit === null || (land > 0 && land < hit.t)) {
     return land > 0 ? haze(landColour(field, add(EYE, along, land)), land, along) : backdrop(along)
   }

@@ -9,20 +9,66 @@ export function createCompare() {
   const root = element('compare')
   const before = element('before')
   const after = element('after')
-  const split = element('split')
-  const pan = { x: 0, y: 0 }
-  let full = { width: 0, height: 0 }
+  const { setSplit, setPan, setFull, pan } = createView(root)
 
+  element('split').addEventListener('input', ({ target }) => setSplit(Number(target.value)))
+  element('zoom-fit').addEventListener('click', () => setFull(false))
+  element('zoom-full').addEventListener('click', () => setFull(true))
+  root.addEventListener('keydown', (event) => panByKey(event, root, pan, setPan))
+  listenToDrag(root, { pan, setPan, setSplit })
+
+  const clear = () => {
+    root.hidden = true
+    root.classList.remove('has-after')
+    for (const image of [before, after]) image.removeAttribute('src')
+    after.hidden = true
+    element('handle').hidden = true
+    element('tag-after').hidden = true
+    element('split').disabled = true
+    setFull(false)
+    setSplit(100)
+  }
+  return {
+    clear,
+    showBefore(url) {
+      clear()
+      before.src = url
+      element('tag-before').hidden = false
+      root.hidden = false
+    },
+    async showAfter(url) {
+      after.src = url
+      await after.decode()
+      root.style.setProperty('--full-width', `${after.naturalWidth / devicePixelRatio}px`)
+      root.style.setProperty('--full-height', `${after.naturalHeight / devicePixelRatio}px`)
+      const comparable = before.getAttribute('src') !== null
+      after.hidden = false
+      element('tag-after').hidden = false
+      element('tag-before').hidden = !comparable
+      element('handle').hidden = !comparable
+      element('split').disabled = !comparable
+      root.classList.add('has-after')
+      root.hidden = false
+      if (comparable) reveal(setSplit)
+      else setSplit(0)
+    },
+  }
+}
+
+/** Where the divider is and what is in view: all of the picture, or one pixel on one pixel. */
+function createView(root) {
+  const pan = { x: 0, y: 0 }
   const setSplit = (percent) => {
     const value = Math.min(100, Math.max(0, percent))
-    split.value = String(Math.round(value))
+    element('split').value = String(Math.round(value))
     root.style.setProperty('--split', `${value}%`)
   }
   const setPan = (x, y) => {
     const box = root.getBoundingClientRect()
-    const slack = (picture, room) => Math.max(0, (picture - room) / 2)
-    pan.x = clamp(x, slack(full.width, box.width))
-    pan.y = clamp(y, slack(full.height, box.height))
+    const { naturalWidth, naturalHeight } = element('after')
+    const slack = (pixels, room) => Math.max(0, (pixels / devicePixelRatio - room) / 2)
+    pan.x = clamp(x, slack(naturalWidth, box.width))
+    pan.y = clamp(y, slack(naturalHeight, box.height))
     root.style.setProperty('--pan-x', `${pan.x}px`)
     root.style.setProperty('--pan-y', `${pan.y}px`)
   }
@@ -32,62 +78,10 @@ export function createCompare() {
     element('zoom-full').setAttribute('aria-pressed', String(on))
     setPan(0, 0)
   }
-
-  split.addEventListener('input', () => setSplit(Number(split.value)))
-  element('zoom-fit').addEventListener('click', () => setFull(false))
-  element('zoom-full').addEventListener('click', () => setFull(true))
-  root.addEventListener('keydown', (event) => panByKey(event, root, pan, setPan))
-  listenToDrag(root, { pan, setPan, setSplit })
-
-  return {
-    showBefore(url) {
-      before.src = url
-      element('tag-before').hidden = false
-      after.hidden = true
-      after.removeAttribute('src')
-      element('handle').hidden = true
-      element('tag-after').hidden = true
-      split.disabled = true
-      root.classList.remove('has-after')
-      root.hidden = false
-      setFull(false)
-      setSplit(100)
-    },
-    async showAfter(url) {
-      after.src = url
-      await after.decode()
-      full = sizeOnScreen(after)
-      root.style.setProperty('--full-width', `${full.width}px`)
-      root.style.setProperty('--full-height', `${full.height}px`)
-      after.hidden = false
-      element('tag-after').hidden = false
-      const comparable = before.getAttribute('src') !== null
-      element('handle').hidden = !comparable
-      element('tag-before').hidden = !comparable
-      split.disabled = !comparable
-      root.classList.add('has-after')
-      root.hidden = false
-      if (comparable) reveal(setSplit)
-      else setSplit(0)
-    },
-    clear() {
-      root.hidden = true
-      before.removeAttribute('src')
-      after.removeAttribute('src')
-      after.hidden = true
-      root.classList.remove('has-after')
-      setFull(false)
-    },
-  }
+  return { pan, setSplit, setPan, setFull }
 }
 
 const clamp = (value, limit) => Math.min(limit, Math.max(-limit, value))
-
-/** One pixel of the result on one pixel of the screen. */
-const sizeOnScreen = (image) => ({
-  width: image.naturalWidth / devicePixelRatio,
-  height: image.naturalHeight / devicePixelRatio,
-})
 
 function panByKey(event, root, pan, setPan) {
   if (!root.classList.contains('is-full') || !event.shiftKey) return
