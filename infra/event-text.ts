@@ -21,6 +21,9 @@ const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{1
 const unstorablePattern = /\0|\p{Surrogate}/u
 const nameLengthMax = 200
 
+/** What every store can count to. */
+const revisionMax = 2 ** 31 - 1 - appendCountMax
+
 export function encodeEvent(event: NewEvent): EventText {
   if (!uuidPattern.test(event.id)) throw new RangeError(`event id ${event.id} is not a uuid`)
   assertName('event type', event.type)
@@ -47,16 +50,25 @@ export function decodeEvent(text: RecordedText): RecordedEvent {
 /** @throws RangeError when no store could take that append: the caller is wrong, not late */
 export function assertAppendable(stream: string, expected: number, count: number): void {
   assertName('stream', stream)
-  if (!Number.isSafeInteger(expected) || expected < NO_STREAM) {
-    throw new RangeError(`${expected} is not a revision`)
-  }
+  assertRevision(expected, NO_STREAM)
   if (count < 1 || count > appendCountMax) {
     throw new RangeError(`an append takes 1 to ${appendCountMax} events, not ${count}`)
   }
 }
 
-/** @throws RangeError when a store could not keep the name unchanged */
-export function assertName(what: string, name: string): void {
+/** @throws RangeError when no store could have that stream or that revision */
+export function assertReadable(stream: string, fromRevision: number): void {
+  assertName('stream', stream)
+  assertRevision(fromRevision, 0)
+}
+
+function assertRevision(revision: number, min: number): void {
+  if (!Number.isInteger(revision) || revision < min || revision > revisionMax) {
+    throw new RangeError(`${revision} is not a revision`)
+  }
+}
+
+function assertName(what: string, name: string): void {
   if (name.length < 1 || name.length > nameLengthMax || unstorablePattern.test(name)) {
     throw new RangeError(`${JSON.stringify(name)} cannot be the name of a ${what}`)
   }

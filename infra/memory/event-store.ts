@@ -1,6 +1,6 @@
 import type { NewEvent, RecordedEvent } from '../../domain/envelope.ts'
 import { EventStore, readCountMax, RevisionConflict } from '../../domain/ports/event-store.ts'
-import { assertAppendable, assertName, decodeEvent, encodeEvent } from '../event-text.ts'
+import { assertAppendable, assertReadable, decodeEvent, encodeEvent } from '../event-text.ts'
 import type { MemoryEventLog } from './event-log.ts'
 
 /** Streams in memory, for tests and the simulator. */
@@ -30,7 +30,7 @@ export class MemoryEventStore extends EventStore {
   }
 
   override async read(stream: string, fromRevision: number): Promise<readonly RecordedEvent[]> {
-    assertName('stream', stream)
+    assertReadable(stream, fromRevision)
     const events = this.#log.streams.get(stream) ?? []
     return events.slice(fromRevision, fromRevision + readCountMax).map(decodeEvent)
   }

@@ -8,7 +8,7 @@ import {
   UnknownOutcome,
 } from '../../domain/ports/event-store.ts'
 import { Batcher, type Selection } from '../batcher.ts'
-import { assertAppendable, assertName, decodeEvent, encodeEvent } from '../event-text.ts'
+import { assertAppendable, assertReadable, decodeEvent, encodeEvent } from '../event-text.ts'
 import type { EventText, RecordedText } from '../event-text.ts'
 import { eventChannel } from './channels.ts'
 import { isDefiniteFailure, isRetryable } from './errors.ts'
@@ -91,7 +91,7 @@ export class PostgresEventStore extends EventStore {
   }
 
   override async read(stream: string, fromRevision: number): Promise<readonly RecordedEvent[]> {
-    assertName('stream', stream)
+    assertReadable(stream, fromRevision)
     return await new Promise((resolve, reject) => {
       this.#reads.add({ stream, fromRevision, resolve, reject })
     })

@@ -138,11 +138,14 @@ function expectations(given: () => EventStore): void {
       await expect(append('a\ud800b', NO_STREAM, newEvents(1))).rejects.toThrow(RangeError)
       await expect(append(newStream(), -2, newEvents(1))).rejects.toThrow(RangeError)
       await expect(append(newStream(), 0.5, newEvents(1))).rejects.toThrow(RangeError)
+      await expect(append(newStream(), 2 ** 31, newEvents(1))).rejects.toThrow(RangeError)
       await expect(append(newStream(), NO_STREAM, [])).rejects.toThrow(RangeError)
       const tooMany = newEvents(appendCountMax + 1)
       await expect(append(newStream(), NO_STREAM, tooMany)).rejects.toThrow(RangeError)
       const withoutId = [{ ...newEvent(), id: 'x' }]
       await expect(append(newStream(), NO_STREAM, withoutId)).rejects.toThrow(RangeError)
+      await expect(given().read(newStream(), -1)).rejects.toThrow(RangeError)
+      await expect(given().read('', 0)).rejects.toThrow(RangeError)
     })
   })
 }
