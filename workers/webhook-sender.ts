@@ -46,7 +46,12 @@ export type WebhookSenderOptions = {
   readonly report: (report: SenderReport) => void
 }
 
-type InFlight = { readonly host: string; readonly work: Promise<void> }
+/** An attempt under way. Each has its own controller: one signal would collect 50 listeners. */
+type InFlight = {
+  readonly host: string
+  readonly cut: AbortController
+  readonly work: Promise<void>
+}
 
 /**
  * Sends the webhooks that are due.
@@ -59,9 +64,9 @@ type InFlight = { readonly host: string; readonly work: Promise<void> }
 export class WebhookSender {
   readonly name = 'webhook-sender'
   readonly #options: WebhookSenderOptions
-  readonly #inFlight = new Map<string, InFlight>()
-  readonly #stopping = new AbortController()
-  readonly #givingUp = new AbortController()
+  readonly #inFlight = new Set<InFlight>()
+  #isStopping = false
+  #isGivingUp = false
   #pause = new AbortController()
   #running: Promise<void> | null = null
 
@@ -85,19 +90,20 @@ export class WebhookSender {
    */
   async stop(signal: AbortSignal): Promise<void> {
     const giveUp = () => {
-      this.#givingUp.abort()
+      this.#isGivingUp = true
+      for (const { cut } of this.#inFlight) cut.abort()
     }
     if (signal.aborted) giveUp()
     signal.addEventListener('abort', giveUp, { once: true })
-    this.#stopping.abort()
+    this.#isStopping = true
     this.wake()
     await this.#running
-    await Promise.all([...this.#inFlight.values()].map(({ work }) => work))
+    await Promise.all([...this.#inFlight].map(({ work }) => work))
     signal.removeEventListener('abort', giveUp)
   }
 
   async #run(): Promise<void> {
-    while (!this.#stopping.signal.aborted) {
+    while (!this.#isStopping) {
       // Taken before looking: what wakes us while we look is not slept through.
       this.#pause = new AbortController()
       const claimed = await this.#claim()
@@ -127,25 +133,28 @@ export class WebhookSender {
 
   #inFlightByHost(): ReadonlyMap<string, number> {
     const counts = new Map<string, number>()
-    for (const { host } of this.#inFlight.values()) counts.set(host, (counts.get(host) ?? 0) + 1)
+    for (const { host } of this.#inFlight) counts.set(host, (counts.get(host) ?? 0) + 1)
     return counts
   }
 
   #begin(delivery: ClaimedDelivery): void {
-    const { deliveryId, host } = delivery
-    const work = this.#deliver(delivery).finally(() => {
-      this.#inFlight.delete(deliveryId)
+    const cut = new AbortController()
+    // The claim may have been answered while the sender was told to hurry.
+    if (this.#isGivingUp) cut.abort()
+    const work = this.#deliver(delivery, cut.signal).finally(() => {
+      this.#inFlight.delete(attempt)
       this.wake()
     })
-    this.#inFlight.set(deliveryId, { host, work })
+    const attempt: InFlight = { host: delivery.host, cut, work }
+    this.#inFlight.add(attempt)
   }
 
   /** Never rejects: a row whose outcome could not be written comes back when its claim ends. */
-  async #deliver(delivery: ClaimedDelivery): Promise<void> {
+  async #deliver(delivery: ClaimedDelivery, signal: AbortSignal): Promise<void> {
     const { store, clock, ids, report } = this.#options
     const startedAtMs = clock.now()
     try {
-      const answer = await this.#send(delivery, startedAtMs)
+      const answer = await this.#send(delivery, startedAtMs, signal)
       if (answer === null) {
         await store.release([delivery])
         return
@@ -168,9 +177,12 @@ export class WebhookSender {
   }
 
   /** null when the sender is stopping and the attempt was cut. */
-  async #send(delivery: ClaimedDelivery, nowMs: number): Promise<WebhookAnswer | null> {
+  async #send(
+    delivery: ClaimedDelivery,
+    nowMs: number,
+    signal: AbortSignal,
+  ): Promise<WebhookAnswer | null> {
     const { transport, report } = this.#options
-    const { signal } = this.#givingUp
     try {
       signal.throwIfAborted()
       return await transport.send(delivery, nowMs, signal)

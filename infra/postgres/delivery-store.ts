@@ -10,7 +10,7 @@ import {
 
 // $1 ids, $2 orgs, $3 jobs, $4 endpoints, $5 urls, $6 types, $7 sequences, $8 bodies, $9 times
 const enqueueSql = `
-  INSERT INTO weir.webhook_outbox (delivery_id, org_id, job_id, endpoint_id, url, event_type,
+  INSERT INTO webhook_outbox (delivery_id, org_id, job_id, endpoint_id, url, event_type,
     sequence, body, next_attempt_at, created_at, updated_at)
   SELECT id, org, job, endpoint, url, type, sequence, body, at, at, at
   FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[],
@@ -30,7 +30,7 @@ const candidatesMax = 500
 const claimSql = `
   WITH candidate AS (
     SELECT delivery_id, host, next_attempt_at
-    FROM weir.webhook_outbox
+    FROM webhook_outbox
     WHERE status = 'pending' AND next_attempt_at <= $1
       AND (locked_until IS NULL OR locked_until <= $1)
       AND coalesce(($5::jsonb ->> host)::int, 0) < $4::int
@@ -43,14 +43,14 @@ const claimSql = `
     FROM candidate
   ), taken AS (
     SELECT delivery.delivery_id
-    FROM weir.webhook_outbox AS delivery JOIN placed USING (delivery_id)
+    FROM webhook_outbox AS delivery JOIN placed USING (delivery_id)
     WHERE place <= $4::int AND delivery.status = 'pending' AND delivery.next_attempt_at <= $1
       AND (delivery.locked_until IS NULL OR delivery.locked_until <= $1)
     ORDER BY place, placed.next_attempt_at, delivery_id
     LIMIT $2
     FOR UPDATE OF delivery SKIP LOCKED
   )
-  UPDATE weir.webhook_outbox AS delivery
+  UPDATE webhook_outbox AS delivery
   SET locked_until = $3
   FROM taken
   WHERE delivery.delivery_id = taken.delivery_id
@@ -59,14 +59,14 @@ const claimSql = `
 
 // $1 id, $2 the claim's lock, $3 status, $4 next attempt or null, $5 http status, $6 error, $7 now
 const finishSql = `
-  UPDATE weir.webhook_outbox
+  UPDATE webhook_outbox
   SET status = $3, attempt = attempt + 1, next_attempt_at = coalesce($4, next_attempt_at),
     locked_until = NULL, last_status = $5, last_error = $6, updated_at = $7
   WHERE delivery_id = $1 AND locked_until = $2 AND status = 'pending'`
 
 // $1 ids, $2 the claims' locks
 const releaseSql = `
-  UPDATE weir.webhook_outbox AS delivery
+  UPDATE webhook_outbox AS delivery
   SET locked_until = NULL
   FROM unnest($1::text[], $2::timestamptz[]) AS claim (delivery_id, locked_until)
   WHERE delivery.delivery_id = claim.delivery_id AND delivery.locked_until = claim.locked_until`
@@ -74,7 +74,7 @@ const releaseSql = `
 // $1 id
 const findSql = `
   SELECT delivery_id, status, attempt, next_attempt_at, locked_until, last_status, last_error
-  FROM weir.webhook_outbox
+  FROM webhook_outbox
   WHERE delivery_id = $1`
 
 type ClaimedRow = {

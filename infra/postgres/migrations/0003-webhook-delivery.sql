@@ -1,8 +1,8 @@
 -- Webhooks to send. The projection of job events and the commands insert rows; the sender claims
--- them (claim-due-deliveries in infra/postgres/delivery-store.ts) and writes what became of them.
-CREATE TABLE weir.webhook_outbox (
+-- them (claimSql in infra/postgres/delivery-store.ts) and writes what became of them.
+CREATE TABLE webhook_outbox (
   -- The webhook-id, the same across all attempts.
-  delivery_id text PRIMARY KEY,
+  delivery_id text COLLATE "C" PRIMARY KEY,
   org_id text NOT NULL,
   -- Null for what is not about a job.
   job_id text,
@@ -29,8 +29,8 @@ CREATE TABLE weir.webhook_outbox (
 WITH (fillfactor = 80);
 
 -- What is due, oldest first. Delivered rows, nearly all of them, cost nothing here.
-CREATE INDEX webhook_outbox_due ON weir.webhook_outbox (next_attempt_at, delivery_id)
+CREATE INDEX webhook_outbox_due ON webhook_outbox (next_attempt_at, delivery_id)
   WHERE status = 'pending';
 
 -- Lists of an org by status, newest first.
-CREATE INDEX webhook_outbox_org ON weir.webhook_outbox (org_id, created_at DESC, delivery_id);
+CREATE INDEX webhook_outbox_org ON webhook_outbox (org_id, created_at DESC, delivery_id);
