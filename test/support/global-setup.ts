@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { databaseUrl, templateVariable, urlVariable } from './database.ts'
-import { startTestServer, type TestServer } from './postgres-server.ts'
+import { startTestServer, type TestServer } from './test-server.ts'
 
 const migrateFile = new URL('../../infra/postgres/migrate.ts', import.meta.url)
 
