@@ -35,6 +35,8 @@ export type JobSpec = {
   readonly attemptsMax: number
   readonly estimateMicro: string
   readonly priceVersion: number
+  /** The trace that the whole life of the job belongs to. */
+  readonly traceparent: string | null
   readonly submittedAt: string
 }
 

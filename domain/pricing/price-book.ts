@@ -1,5 +1,5 @@
 import type { Decider } from '../decider.ts'
-import { invalid } from '../errors.ts'
+import { DomainError, invalid } from '../errors.ts'
 import type { FieldError } from '../errors.ts'
 import { unreachable } from '../unreachable.ts'
 import { divideHalfEven, divideUp, parsePico, storedAmount } from './money.ts'
@@ -88,7 +88,11 @@ export type PublishPrice = {
 }
 
 export function decide(book: PriceBook, command: PublishPrice): readonly PriceBookEvent[] {
-  if (command.version <= book.versions.length) return []
+  const next = book.versions.length + 1
+  if (command.version < next) return []
+  if (command.version > next) {
+    throw new DomainError('conflict', `The next version of the price book is ${next}.`)
+  }
   const errors: FieldError[] = []
   const prices = command.prices.map((line, index) => toPrice(line, `/prices/${index}`, errors))
   if (errors.length > 0) throw invalid('invalid_input', errors)

@@ -9,10 +9,13 @@ export const uploadUrlMs = 15 * minuteMs
 /** An upload can be named in jobs for this long after its id was given out. */
 export const uploadUsableMs = 24 * hourMs
 
-const uuidV7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
+/** The form of an upload id, for schemas: a UUIDv7 in lower case, as `Ids.next` gives. */
+export const uploadIdPattern = '[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}'
+
+const uuidV7 = new RegExp(`^${uploadIdPattern}$`)
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
-/** Whether the text has the form of an upload id: a UUIDv7 in lower case, as `Ids.next` gives. */
+/** Whether the text has the form of an upload id. */
 export function isUploadId(text: string): boolean {
   return uuidV7.test(text)
 }

@@ -1,0 +1,247 @@
+import { DomainError } from '../domain/errors.ts'
+import { jobStream } from '../domain/job/job.ts'
+import type { Job, JobState } from '../domain/job/job.ts'
+import type { Announcements } from '../domain/ports/announcements.ts'
+import { isoTime } from '../domain/ports/clock.ts'
+import type { Lease, LeaseStore } from '../domain/ports/lease-store.ts'
+import type { Signals } from '../domain/ports/signals.ts'
+import type { JobType } from './handlers/job-type.ts'
+import { AttemptStopped, JobAttempt } from './job-attempt.ts'
+import type { AttemptPorts, StopReason } from './job-attempt.ts'
+import type { Loop, LoopReport } from './loop.ts'
+
+/** Announcements may be lost; then this is how late a job starts, ms. */
+const pollMs = 1_000
+/** Leases claimed in one statement at most. */
+const claimMax = 200
+/** Pause after a claim that failed, ms. */
+const failurePauseMs = 500
+
+export type JobWorkerOptions = AttemptPorts & {
+  readonly workerId: string
+  readonly leases: LeaseStore
+  readonly announcements: Announcements
+  readonly signals: Signals
+  readonly jobTypes: ReadonlyMap<string, JobType>
+  /** Jobs that run at the same time in this process. */
+  readonly concurrency: number
+  readonly leaseMs: number
+  readonly report: LoopReport
+  /** Told at the end of each attempt. */
+  readonly attempted: (attempt: AttemptReport) => void
+}
+
+export type AttemptReport = {
+  readonly job: Job
+  readonly epoch: number
+  readonly ms: number
+  readonly outcome: Job['status'] | 'lease_lost'
+}
+
+/**
+ * Claims jobs as far as it has room, runs an attempt of each, and gives every lease back.
+ *
+ *   claim ─▶ JobStarted ─▶ handler ─▶ JobSucceeded | JobRetryScheduled | … ─▶ release
+ *
+ * One statement renews all leases of the process. Whatever is not in its answer is lost: the
+ * attempt is stopped, and what it may still write is refused by its epoch.
+ */
+export class JobWorker implements Loop {
+  readonly name = 'job-worker'
+  readonly #options: JobWorkerOptions
+  readonly #attempts = new Map<string, { attempt: JobAttempt | null; type: string }>()
+  readonly #stopping = new AbortController()
+  readonly #over = new AbortController()
+  #wake = new AbortController()
+  #renewedAt = 0
+  #loops: Promise<unknown> = Promise.resolve()
+  #unlisten: readonly (() => Promise<void>)[] = []
+  #idle: () => void = () => undefined
+
+  constructor(options: JobWorkerOptions) {
+    this.#options = options
+  }
+
+  /** Jobs that run now. */
+  get running(): number {
+    return this.#attempts.size
+  }
+
+  start(): void {
+    this.#loops = Promise.all([this.#listen(), this.#claimLoop(), this.#renewLoop()])
+  }
+
+  /** Claims nothing more and lets the attempts end; when the signal aborts, gives them back. */
+  async stop(signal: AbortSignal): Promise<void> {
+    this.#stopping.abort()
+    this.#wake.abort()
+    const giveBack = (): void => this.#stopAll('shutdown')
+    signal.addEventListener('abort', giveBack, { once: true })
+    if (signal.aborted) giveBack()
+    if (this.#attempts.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve
+      })
+    }
+    signal.removeEventListener('abort', giveBack)
+    this.#over.abort()
+    await this.#loops
+    await Promise.all(this.#unlisten.map((unlisten) => unlisten()))
+  }
+
+  async #listen(): Promise<void> {
+    const { announcements, signals, jobTypes } = this.#options
+    const heard = (): void => this.#wake.abort()
+    this.#unlisten = await Promise.all([
+      announcements.listen([...jobTypes.keys()], heard),
+      signals.subscribe('job_cancel', ({ jobIds }) => {
+        if (!Array.isArray(jobIds)) return
+        for (const jobId of jobIds) this.#attempts.get(String(jobId))?.attempt?.stop('cancel')
+      }),
+    ])
+  }
+
+  async #claimLoop(): Promise<void> {
+    const { clock, report } = this.#options
+    const { signal } = this.#stopping
+    while (!signal.aborted) {
+      this.#wake = new AbortController()
+      try {
+        const claimed = await this.#claim()
+        if (claimed > 0) continue
+        await clock.sleep(pollMs, AbortSignal.any([this.#wake.signal, signal]))
+      } catch (error) {
+        report('error', { err: error }, 'claim failed')
+        await clock.sleep(failurePauseMs, signal)
+      }
+    }
+  }
+
+  /** Claims as many as there is room for. Returns how many were there. */
+  async #claim(): Promise<number> {
+    const { leases, workerId, concurrency, clock, leaseMs } = this.#options
+    const limit = Math.min(claimMax, concurrency - this.#attempts.size)
+    const jobTypes = this.#typesWithRoom()
+    if (limit <= 0 || jobTypes.length === 0) return 0
+    const now = clock.now()
+    const claimed = await leases.claim({ owner: workerId, jobTypes, limit, now, leaseMs })
+    if (this.#attempts.size === 0) this.#renewedAt = now
+    for (const lease of claimed) {
+      this.#attempts.set(lease.jobId, { attempt: null, type: lease.jobType })
+      void this.#work(lease)
+    }
+    return claimed.length
+  }
+
+  #typesWithRoom(): readonly string[] {
+    const counts = new Map<string, number>()
+    for (const { type } of this.#attempts.values()) counts.set(type, (counts.get(type) ?? 0) + 1)
+    return [...this.#options.jobTypes.values()]
+      .filter(({ type, concurrencyMax }) => (counts.get(type) ?? 0) < (concurrencyMax ?? Infinity))
+      .map(({ type }) => type)
+  }
+
+  async #work(lease: Lease): Promise<void> {
+    const { report, leases } = this.#options
+    const { jobId, epoch } = lease
+    try {
+      const revision = await this.#attempt(lease)
+      // Without a revision the attempt has not ended in the log: the rescuer will end it.
+      if (revision !== null) await leases.release([{ jobId, epoch, revision }])
+    } catch (error) {
+      report('error', { err: error, jobId, epoch }, 'attempt could not be ended')
+    } finally {
+      this.#attempts.delete(jobId)
+      this.#options.progress.forget(jobId)
+      this.#wake.abort()
+      if (this.#attempts.size === 0 && this.#stopping.signal.aborted) this.#idle()
+    }
+  }
+
+  /** Returns the revision at which the job was left; null when somebody else has it. */
+  async #attempt(lease: Lease): Promise<number | null> {
+    const { clock, pipelines, attempted, jobTypes } = this.#options
+    const type = jobTypes.get(lease.jobType)
+    const stream = jobStream(lease.jobId)
+    const started = await this.#begin(lease)
+    if (!isRunningUnder(started.state, lease.epoch) || !type) return started.revision
+    const { state, revision } = started
+    const attempt = new JobAttempt(this.#options, lease, type, { state, revision })
+    this.#attempts.set(lease.jobId, { attempt, type: lease.jobType })
+    const startedAt = clock.now()
+    try {
+      const { state: job, revision } = await attempt.run()
+      const ms = clock.now() - startedAt
+      attempted({ job, epoch: lease.epoch, ms, outcome: job.status })
+      return job.status === 'running' ? null : revision
+    } catch (error) {
+      if (!(error instanceof AttemptStopped)) throw error
+      const ms = clock.now() - startedAt
+      attempted({ job: state, epoch: lease.epoch, ms, outcome: 'lease_lost' })
+      return null
+    } finally {
+      pipelines.jobs.forget(stream)
+    }
+  }
+
+  /** Writes JobStarted. A refusal means that the queue was behind: the job needs no worker. */
+  async #begin(lease: Lease) {
+    const { pipelines, clock, ids, workerId, report } = this.#options
+    const { jobId, orgId, epoch } = lease
+    const stream = jobStream(jobId)
+    const { state } = await pipelines.jobs.load(stream)
+    const traceparent = traceparentOf(state)
+    const commandId = ids.derive('StartJob', jobId, String(epoch))
+    const actor = `worker:${workerId}`
+    const context = { commandId, orgId, actor, correlationId: jobId, traceparent }
+    const at = isoTime(clock.now())
+    try {
+      const command = { type: 'StartJob' as const, epoch, workerId, at }
+      return await pipelines.jobs.handle(stream, command, context)
+    } catch (error) {
+      if (!(error instanceof DomainError) || error.code !== 'conflict') throw error
+      report('info', { jobId, epoch }, 'lease given back: the job needs no worker')
+      return pipelines.jobs.load(stream)
+    }
+  }
+
+  async #renewLoop(): Promise<void> {
+    const { clock, leaseMs } = this.#options
+    while (!this.#over.signal.aborted) {
+      // A third of the lease: two renewals may fail before anything is lost.
+      await clock.sleep(leaseMs / 3, this.#over.signal)
+      if (this.#attempts.size > 0) await this.#renew()
+    }
+  }
+
+  async #renew(): Promise<void> {
+    const { leases, workerId, clock, leaseMs, report } = this.#options
+    const attempts = new Map(this.#attempts)
+    const now = clock.now()
+    try {
+      const { held, cancelRequested } = await leases.renew(workerId, now, leaseMs)
+      this.#renewedAt = now
+      const kept = new Set(held)
+      for (const jobId of cancelRequested) attempts.get(jobId)?.attempt?.stop('cancel')
+      for (const [jobId, { attempt }] of attempts) {
+        // One that has ended in the meantime has given its lease back itself.
+        if (!kept.has(jobId) && this.#attempts.has(jobId)) attempt?.stop('lease_lost')
+      }
+    } catch (error) {
+      report('warn', { err: error }, 'leases could not be renewed')
+      if (clock.now() - this.#renewedAt > leaseMs) this.#stopAll('lease_lost')
+    }
+  }
+
+  #stopAll(reason: StopReason): void {
+    for (const { attempt } of this.#attempts.values()) attempt?.stop(reason)
+  }
+}
+
+function isRunningUnder(state: JobState, epoch: number): state is Job {
+  return state.status === 'running' && state.epoch === epoch
+}
+
+function traceparentOf(state: JobState): string | null {
+  return state.status === 'absent' || state.status === 'abandoned' ? null : state.spec.traceparent
+}
