@@ -223,7 +223,8 @@ function showResumed(after, count) {
   const told = missed ?? `${count} events came in after the fact, in order`
   element('resumed').hidden = false
   element('resumed').dataset.tone = 'good'
-  element('resumed').textContent = `Back after ${away}. Resumed after #${after}: ${told}.`
+  const from = after < 0 ? 'from the start' : `after #${after}`
+  element('resumed').textContent = `Back after ${away}. Resumed ${from}: ${told}.`
 }
 
 /** Cuts the connection on purpose, to see the resume. */
