@@ -10,7 +10,7 @@ CREATE TABLE webhook_outbox (
   endpoint_id text,
   url text NOT NULL,
   -- By which deliveries are spread: deliveryHost() of domain/ports/delivery-store.ts.
-  host text NOT NULL GENERATED ALWAYS AS (lower(split_part(url, '/', 3))) STORED,
+  host text COLLATE "C" NOT NULL GENERATED ALWAYS AS (lower(split_part(url, '/', 3))) STORED,
   event_type text NOT NULL,
   sequence integer NOT NULL,
   body text NOT NULL,
@@ -28,8 +28,8 @@ CREATE TABLE webhook_outbox (
 -- Each attempt updates the row; room in the page keeps updates of the unindexed columns local.
 WITH (fillfactor = 80);
 
--- What is due, oldest first. Delivered rows, nearly all of them, cost nothing here.
-CREATE INDEX webhook_outbox_due ON webhook_outbox (next_attempt_at, delivery_id)
+-- What waits, by host and time. Delivered rows, nearly all of them, cost nothing here.
+CREATE INDEX webhook_outbox_pending ON webhook_outbox (host, next_attempt_at, delivery_id)
   WHERE status = 'pending';
 
 -- Lists of an org by status, newest first.
