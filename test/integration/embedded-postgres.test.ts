@@ -3,13 +3,14 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals'
 import pg from 'pg'
 import { checkDatabase } from '../../infra/embedded-postgres/check-database.ts'
 import {
   startEmbeddedPostgres,
   type EmbeddedPostgres,
+  type EmbeddedPostgresOptions,
 } from '../../infra/embedded-postgres/embedded-postgres.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -17,25 +18,30 @@ import { waitFor } from '../support/wait-for.ts'
 const settings = { shared_buffers: '16MB' }
 
 let root: string
+/** Made by the first test that starts a server, and used by all that do not need a fresh one. */
 let home: string
 let servers: EmbeddedPostgres[]
 
-beforeEach(async () => {
+beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'weir-postgres-'))
   await chmod(root, 0o755)
   home = join(root, 'home')
+})
+
+beforeEach(() => {
   servers = []
 })
 
 afterEach(async () => {
   await Promise.all(servers.map(async (server) => await server.stop()))
-  const folder = placeOf(home)
-  if (folder?.startsWith('/var/lib/weir/')) await rm(folder, { recursive: true })
+})
+
+afterAll(async () => {
   await rm(root, { recursive: true })
 })
 
-async function start(): Promise<EmbeddedPostgres> {
-  const server = await startEmbeddedPostgres({ home, settings })
+async function start(options: Partial<EmbeddedPostgresOptions> = {}): Promise<EmbeddedPostgres> {
+  const server = await startEmbeddedPostgres({ home, settings, ...options })
   servers.push(server)
   return server
 }
@@ -76,31 +82,42 @@ test('a fresh home gets a durable, closed server, and keeps its data over a rest
   expect(statSync(join(home, 'postgres.password')).mode & 0o777).toBe(0o600)
   const wrong = first.url.replace(/:[^:@]+@/, ':wrong@')
   await expect(query(wrong, 'SELECT 1')).rejects.toThrow(/password authentication failed/)
-  await query(first.url, 'CREATE TABLE kept (id int)')
+  await query(first.url, 'CREATE TABLE restarted (id int)')
   await first.stop()
   await expect(first.exited).resolves.toEqual({ code: 0, signal: null })
 
   const second = await start()
   expect(second.url).toBe(first.url)
   expect(second.adopted).toBe(false)
-  expect(await query(second.url, 'SELECT count(*) AS count FROM kept')).toEqual([{ count: '0' }])
+  expect(await query(second.url, 'SELECT count(*) AS count FROM restarted')).toEqual([
+    { count: '0' },
+  ])
 })
 
-test('a home below a folder of mode 700 works, as root too', async () => {
-  await chmod(root, 0o700)
-  await mkdir(home)
-  const server = await start()
+test('a home below a folder of mode 700 works, as root too; a copy of it shares nothing', async () => {
+  const closed = join(root, 'closed')
+  await mkdir(closed, { mode: 0o700 })
+  const closedHome = join(closed, 'home')
+  const server = await start({ home: closedHome })
   expect(await query(server.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
-  const isRoot = process.getuid?.() === 0
-  expect(placeOf(home)).toMatch(isRoot ? /^\/var\/lib\/weir\/[0-9a-f]{16}/ : /^postgres$/)
+  const folder = placeOf(closedHome) ?? ''
+  const copy = join(closed, 'copy')
+  if (process.getuid?.() !== 0) return expect(folder).toBe('postgres')
+  try {
+    expect(folder).toMatch(/^\/var\/lib\/weir\/[0-9a-f]{16}$/)
+    execFileSync('cp', ['-r', closedHome, copy])
+    await expect(start({ home: copy })).rejects.toThrow(/is a copy of/)
+  } finally {
+    await server.stop()
+    await rm(folder, { recursive: true })
+  }
 })
 
 test('a server that is still running is adopted, by the same settings only', async () => {
   const first = await start()
   const second = await start()
   expect(second).toMatchObject({ adopted: true, pid: first.pid, url: first.url })
-  const third = await startEmbeddedPostgres({ home, settings: { ...settings, jit: 'on' } })
-  servers.push(third)
+  const third = await start({ settings: { ...settings, jit: 'on' } })
   expect(third.adopted).toBe(false)
   await first.exited
   await second.exited
@@ -127,7 +144,7 @@ test('after kill -9 of the main process, with a backend at work, the next start 
 test('a process number that somebody else has by now does not stand in the way', async () => {
   const first = await start()
   await first.stop()
-  const data = join(placeOf(home)?.startsWith('/') ? '' : home, placeOf(home) ?? '', 'data')
+  const data = join(home, 'postgres', 'data')
   await writeFile(join(data, 'postmaster.pid'), `${process.pid}\n${data}\n0\n1\n\n\n\n`)
   const second = await start()
   expect(second.adopted).toBe(false)
@@ -147,26 +164,18 @@ test('a remembered port that is busy is replaced by another one', async () => {
   }
 })
 
-test('a half-made data folder is made again', async () => {
-  const first = await start()
+test('data that is gone is missed; a half-made data folder is made again', async () => {
+  const lostHome = join(root, 'lost')
+  const first = await start({ home: lostHome })
   await first.stop()
-  const folder = placeOf(home)?.startsWith('/') ? (placeOf(home) ?? '') : join(home, 'postgres')
-  await rm(join(folder, 'data'), { recursive: true })
-  await expect(start()).rejects.toThrow(/The database folder .* is gone\. Put it back, or delete/)
-  await rm(join(home, 'postgres.json'))
-  await mkdir(join(folder, 'new-abc', 'base'), { recursive: true })
-  await start()
-  expect(existsSync(join(folder, 'new-abc'))).toBe(false)
-})
-
-test('a copied home whose data lies elsewhere does not share the database', async () => {
-  await chmod(root, 0o700)
-  if (process.getuid?.() !== 0) return
-  const first = await start()
-  await first.stop()
-  const copy = join(dirname(home), 'copy')
-  execFileSync('cp', ['-r', home, copy])
-  await expect(startEmbeddedPostgres({ home: copy, settings })).rejects.toThrow(/is a copy of/)
+  await rm(join(lostHome, 'postgres', 'data'), { recursive: true })
+  await expect(start({ home: lostHome })).rejects.toThrow(
+    /^The database folder .* is gone\. Put it back, or delete .* to begin with an empty database\.$/,
+  )
+  await rm(join(lostHome, 'postgres.json'))
+  await mkdir(join(lostHome, 'postgres', 'new-abc', 'base'), { recursive: true })
+  await start({ home: lostHome })
+  expect(existsSync(join(lostHome, 'postgres', 'new-abc'))).toBe(false)
 })
 
 test('DATABASE_URL is checked with one sentence that keeps the password to itself', async () => {

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -31,38 +31,33 @@ let launched: Launched[]
 
 beforeAll(() => {
   built = buildSupervisor()
-})
-
-afterAll(() => {
-  built.remove()
+  root = mkdtempSync(join(tmpdir(), 'weir-supervisor-'))
+  chmodSync(root, 0o700)
+  home = join(root, 'home')
 })
 
 beforeEach(async () => {
-  root = mkdtempSync(join(tmpdir(), 'weir-supervisor-'))
-  chmodSync(root, 0o755)
-  home = join(root, 'home')
   port = await freePort(1)
   metricsPort = await freePort(3)
   launched = []
 })
 
 afterEach(async () => {
-  await cleanUp()
-  rmSync(root, { recursive: true, force: true })
-})
-
-/** What a test killed is left to a last start, which takes over everything and stops it. */
-async function cleanUp(): Promise<void> {
   for (const one of launched) one.process.kill('SIGTERM')
   await Promise.all(launched.map(async ({ exit }) => await exit))
-  if (!existsSync(join(home, 'postgres.json'))) return
+})
+
+afterAll(async () => {
+  // What the tests have killed is left to a last start, which takes over everything and stops it.
   const last = launch()
   await ready(last)
   last.process.kill('SIGTERM')
   await last.exit
-  const folder = (JSON.parse(readFileSync(join(home, 'postgres.json'), 'utf8')) as Folder).folder
+  const { folder } = JSON.parse(readFileSync(join(home, 'postgres.json'), 'utf8')) as Folder
   if (folder.startsWith('/var/lib/weir/')) rmSync(folder, { recursive: true })
-}
+  rmSync(root, { recursive: true })
+  built.remove()
+}, testLimitMs)
 
 interface Folder {
   readonly folder: string
@@ -165,7 +160,6 @@ async function freePort(count: number): Promise<number> {
 test(
   'a first start below a folder of mode 700 runs three processes; Ctrl-C ends everything',
   async () => {
-    chmodSync(root, 0o700)
     const one = launch()
     await ready(one)
     const answers = await allAnswers()
@@ -182,6 +176,37 @@ test(
     expect(statSync(join(home, 'dev.json')).mode & 0o777).toBe(0o600)
     const pids = [...answers.map(({ pid }) => pid), postmasterPid()]
 
+    one.process.kill('SIGINT')
+    expect(await one.exit).toBe(0)
+    expect(pids.filter(isAlive)).toEqual([])
+  },
+  testLimitMs,
+)
+
+test(
+  'a role that does not stop is killed when its time is up',
+  async () => {
+    const one = launch({ WEIR_TEST_HANGS: 'true', WEIR_DRAIN_MS: '0' })
+    await ready(one)
+    const pids = (await allAnswers()).map(({ pid }) => pid)
+    one.process.kill('SIGTERM')
+    expect(await one.exit).toBe(0)
+    expect(pids.filter(isAlive)).toEqual([])
+  },
+  testLimitMs,
+)
+
+test(
+  'a second Ctrl-C does not wait for roles; one that npm passes on is not a second one',
+  async () => {
+    const one = launch({ WEIR_TEST_HANGS: 'true', WEIR_DRAIN_MS: '600000' })
+    await ready(one)
+    const pids = (await allAnswers()).map(({ pid }) => pid)
+    const startedAt = performance.now()
+    one.process.kill('SIGINT')
+    one.process.kill('SIGINT')
+    await waitFor('a human to press again', () => performance.now() - startedAt > 1_000)
+    expect(pids.filter(isAlive)).toEqual(pids)
     one.process.kill('SIGINT')
     expect(await one.exit).toBe(0)
     expect(pids.filter(isAlive)).toEqual([])

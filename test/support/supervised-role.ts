@@ -18,7 +18,8 @@ const server = createServer((request, response) => {
 const stop = (): void => {
   server.close()
 }
-process.once('SIGTERM', stop)
+// A role that hangs has to be killed.
+process.on('SIGTERM', process.env['WEIR_TEST_HANGS'] ? () => undefined : stop)
 onParentGone(stop)
 const port = role === 'api' ? config.port : metricsPortOf(config, role)
 server.listen(port, config.host, reportReady)
