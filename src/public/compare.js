@@ -49,7 +49,7 @@ export function createCompare() {
       element('split').disabled = !comparable
       root.classList.add('has-after')
       root.hidden = false
-      if (comparable) reveal(setSplit)
+      if (comparable) reveal(root, setSplit)
       else setSplit(0)
     },
   }
@@ -120,14 +120,21 @@ function listenToDrag(root, { pan, setPan, setSplit }) {
   })
 }
 
-/** Sweeps the divider from the right edge to the middle, once. */
-function reveal(setSplit) {
+/** Sweeps the divider from the right edge to the middle, once, unless somebody takes it before. */
+function reveal(root, setSplit) {
   if (matchMedia('(prefers-reduced-motion: reduce)').matches) return setSplit(50)
+  const taken = new AbortController()
+  const stop = () => taken.abort()
+  for (const kind of ['pointerdown', 'keydown', 'input']) {
+    root.addEventListener(kind, stop, { capture: true, signal: taken.signal })
+  }
   const started = performance.now()
   const step = (now) => {
-    const t = Math.min(1, (now - started) / REVEAL_MS)
+    if (taken.signal.aborted) return
+    const t = Math.min(1, Math.max(0, (now - started) / REVEAL_MS))
     setSplit(100 - 50 * (1 - Math.pow(1 - t, 3)))
     if (t < 1) requestAnimationFrame(step)
+    else stop()
   }
   requestAnimationFrame(step)
 }

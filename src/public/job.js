@@ -18,6 +18,7 @@ import {
 import { eventLine, make, receipt } from './view.js'
 
 const SETTLE_POLLS_MAX = 12
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1)
 const ENDED = ['succeeded', 'failed', 'canceled', 'expired']
 const STATUS = { queued: 'Queued', running: 'Running', succeeded: 'Done' }
 const ENDINGS = { failed: 'failed', canceled: 'was canceled', expired: 'expired' }
@@ -93,7 +94,8 @@ async function watch(job, compare) {
       if (resumedAfter !== null) showResumed(resumedAfter, events.length)
     },
     onProgress: ({ progress, message }) => {
-      if (state.job?.status === 'running') setProgress(progress, message ?? STATUS.running)
+      if (state.job?.status === 'running')
+        setProgress(progress, sentence(message ?? STATUS.running))
     },
     onLine: showLine,
     onRefused: refused,
@@ -114,6 +116,7 @@ function take({ revision, type, at, job }, compare) {
   if (ENDED.includes(job.status)) return void end(job, compare).catch(showProblem)
   if (element('stage').dataset.phase !== 'done') return
   show('running')
+  element('cancel').disabled = false
   tick(performance.now())
 }
 
@@ -138,7 +141,7 @@ async function finish(job, compare) {
   element('download').hidden = !succeeded
   element('zoom').hidden = !succeeded
   if (!succeeded) {
-    const why = job.error?.message ?? 'Nothing more will happen to it.'
+    const why = job.error?.message ?? 'What was held and not used came back.'
     const ending = make('b', {}, `The job ${ENDINGS[job.status]}. `)
     element('done-line').replaceChildren(ending, why)
     return show('done')

@@ -5,7 +5,10 @@ import { bytes, size } from './format.js'
 import { clearNotice, element, say, scale, show, showProblem, state } from './stage.js'
 import { make } from './view.js'
 
-export const UPLOAD_BYTES_MAX = 25_000_000
+// What image.upscale takes. The server decides; the page says so before anything is uploaded.
+export const UPLOAD_BYTES_MAX = 20_000_000
+const INPUT_PIXELS_MAX = 24_000_000
+const OUTPUT_PIXELS_MAX = 100_000_000
 const TYPES = ['image/png', 'image/jpeg', 'image/webp']
 const CACHE = 'weir-page'
 
@@ -40,14 +43,18 @@ export async function showSource(blob, compare) {
   return opened
 }
 
+/** The size before and after at the chosen scale, and whether that is within the limit. */
 export function describeSizes() {
   if (state.file === null) return
   const { naturalWidth: width, naturalHeight: height } = element('before')
   const factor = scale()
+  const fits = width * factor * height * factor <= OUTPUT_PIXELS_MAX
   element('sizes').replaceChildren(
     `${size(width, height)} → `,
     make('b', {}, size(width * factor, height * factor)),
+    fits ? '' : ` is more than ${OUTPUT_PIXELS_MAX / 1e6} megapixels: choose a smaller scale`,
   )
+  element('go').disabled = !fits
   element('go').textContent = `Upscale ×${factor}`
 }
 
@@ -63,7 +70,13 @@ export async function pick(file, { compare, startOver }) {
     startOver()
     return refuse('unreadable', `“${file.name}” is not a picture that this browser can open.`)
   }
-  element('go').disabled = false
+  const { naturalWidth, naturalHeight } = element('before')
+  const pixels = naturalWidth * naturalHeight
+  if (pixels > INPUT_PIXELS_MAX) {
+    startOver()
+    const [is, most] = [(pixels / 1e6).toFixed(1), INPUT_PIXELS_MAX / 1e6]
+    return refuse('too_large', `“${file.name}” has ${is} megapixels; the most is ${most}.`)
+  }
   show('ready')
   describeSizes()
   say(`${file.name} is ready`)
