@@ -36,8 +36,8 @@ export type GuardedClientOptions = OutboundRules & {
   readonly certificateAuthority?: string
 }
 
-export const guardedDeadlineMs = 15_000
-export const guardedResponseBytesMax = 64 * 1024
+const guardedDeadlineMs = 15_000
+const guardedResponseBytesMax = 64 * 1024
 
 type Target = { readonly url: URL; readonly host: string }
 

@@ -28,7 +28,7 @@ export function checkOutboundUrl(text: string, rules: OutboundRules): UrlCheck {
   return { ok: false, reason, wouldHelp }
 }
 
-/** The host of a URL without the brackets that an IPv6 literal has there, and without a last dot. */
+/** The host of a URL, without the brackets of an IPv6 literal and without a last dot. */
 export function hostOf(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
 }

@@ -8,9 +8,9 @@ const queryTries = 3
 
 /**
  * Asks the DNS servers directly, over sockets. `getaddrinfo`, which `lookup` uses, occupies one of
- * the four threads that the whole process shares for files, cryptography and names: a customer with
- * a slow name server could stop everybody's deliveries. It also reads /etc/hosts and search domains,
- * which hold nothing that a customer may call.
+ * the four threads that the whole process shares for files, cryptography and names: a customer
+ * with a slow name server could stop everybody's deliveries. It also reads /etc/hosts and search
+ * domains, which hold nothing that a customer may call.
  */
 export const resolvePublic: Resolve = async (hostName, signal) => {
   const resolver = new Resolver({ timeout: queryTimeoutMs, tries: queryTries })

@@ -3,7 +3,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 const secretPrefix = 'whsec_'
 
 /** What Standard Webhooks 1.0.0 allows for the random part of a secret. */
-export const webhookSecretBytesMin = 24
+const webhookSecretBytesMin = 24
 const webhookSecretBytesMax = 64
 
 /** What a delivery's signature covers. */

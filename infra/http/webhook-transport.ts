@@ -51,8 +51,8 @@ export class HttpWebhookTransport extends WebhookTransport {
 }
 
 /**
- * A receiver that answers 2xx with a page of more than 64 KB has taken the webhook; sending it again
- * for three days would only repeat it.
+ * A receiver that answers 2xx with a page of more than 64 KB has taken the webhook; sending it
+ * again for three days would only repeat it.
  */
 function failed({ code, status }: GuardedRequestError): WebhookAnswer {
   if (code === 'too_large' && status !== null) {
