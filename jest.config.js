@@ -34,7 +34,7 @@ const shared = {
 // Two projects, so that a run of unit tests alone does not start a database.
 export default {
   maxWorkers: 2,
-  testTimeout: 15_000,
+  testTimeout: 60_000,
   watchman: false,
   projects: [
     {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { TestEnvironment } from 'jest-environment-node'
 import type { Worker } from 'node:worker_threads'
 
-const graceMs = 2_000
+const graceMs = 5_000
 const pollMs = 20
 
 // What keeps a process alive and is never jest's own business. Files being read, DNS look-ups and
@@ -43,7 +43,7 @@ function leaksSince(before: ReadonlyMap<string, number>): string[] {
 
 /**
  * Node's test environment, plus one rule: what a test file opens, it closes. A connection, timer,
- * server, child process or worker thread that still keeps the process alive two seconds after the
+ * server, child process or worker thread that still keeps the process alive five seconds after the
  * last hook fails the file. Sockets close asynchronously, hence the grace.
  */
 class LeakEnvironment extends TestEnvironment {
