@@ -10,6 +10,7 @@ import {
 import { Batcher, type Selection } from '../batcher.ts'
 import { assertAppendable, assertReadable, decodeEvent, encodeEvent } from '../event-text.ts'
 import type { EventText, RecordedText } from '../event-text.ts'
+import { integerArray, textArray, uuidArray } from './binary-array.ts'
 import { eventChannel } from './channels.ts'
 import { isDefiniteFailure, isRetryable } from './errors.ts'
 import { Notifier } from './notifier.ts'
@@ -171,18 +172,18 @@ export class PostgresEventStore extends EventStore {
   }
 }
 
-function appendValues(batch: readonly Append[]): unknown[] {
+function appendValues(batch: readonly Append[]): Buffer[] {
   const events = batch.flatMap((append) => append.events)
   return [
-    batch.map((append) => append.stream),
-    batch.map((append) => append.expected),
-    batch.map((append) => append.events.length),
-    batch.flatMap((append) => append.events.map(() => append.stream)),
-    batch.flatMap((append) => append.events.map((_, at) => append.expected + 1 + at)),
-    events.map((event) => event.id),
-    events.map((event) => event.type),
-    events.map((event) => event.data),
-    events.map((event) => event.meta),
+    textArray(batch.map((append) => append.stream)),
+    integerArray(batch.map((append) => append.expected)),
+    integerArray(batch.map((append) => append.events.length)),
+    textArray(batch.flatMap((append) => append.events.map(() => append.stream))),
+    integerArray(batch.flatMap((append) => append.events.map((_, at) => append.expected + 1 + at))),
+    uuidArray(events.map((event) => event.id)),
+    textArray(events.map((event) => event.type)),
+    textArray(events.map((event) => event.data)),
+    textArray(events.map((event) => event.meta)),
   ]
 }
 
