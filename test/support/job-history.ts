@@ -23,6 +23,7 @@ export const jobSpec: JobSpec = {
   estimateMicro: '500',
   priceVersion: 1,
   submittedAt: at(0),
+  traceparent: null,
 }
 
 export const result: JobResult = {
