@@ -162,19 +162,23 @@ function prepare(withDev) {
   if (mustBuild) build(sources, print)
 }
 
+/** In this process, so that signals and the exit code are the program's own. */
 async function become(program, programArguments) {
   const file = join(root, program)
-  if (!existsSync(file)) throw new Refusal(`There is no ${program} in this build.`)
   process.argv.splice(1, process.argv.length, file, ...programArguments)
   await import(pathToFileURL(file).href)
 }
 
 const [first, ...rest] = process.argv.slice(2)
+const program = first === '--dev' ? undefined : first
 try {
   prepare(first === '--dev')
+  if (program && !existsSync(join(root, program))) {
+    throw new Refusal(`There is no ${program} in this build.`)
+  }
 } catch (error) {
   if (!(error instanceof Refusal)) throw error
   console.error(error.message)
   process.exit(1)
 }
-if (first && first !== '--dev') await become(first, rest)
+if (program) await become(program, rest)
