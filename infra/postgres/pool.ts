@@ -37,6 +37,7 @@ export function connectionConfig(url: string, applicationName: string): pg.Clien
     // `options` of the URL would replace ours, so both are sent.
     target.searchParams.get('options') ?? '',
     '-c search_path=weir',
+    '-c timezone=UTC',
     `-c statement_timeout=${statementTimeoutMs}`,
     `-c idle_in_transaction_session_timeout=${idleInTransactionTimeoutMs}`,
     // Our statements are short; compiling them costs more than it gives.

@@ -1,0 +1,38 @@
+/** What a request with an Idempotency-Key was answered. */
+export type StoredAnswer = {
+  readonly status: number
+  /** The body as it was sent. */
+  readonly body: string
+  readonly location: string | null
+}
+
+export type IdempotentRequest = {
+  /** Org, method, path and key. */
+  readonly scope: string
+  /** Of the body as parsed JSON: the order of members does not matter. */
+  readonly bodySha256: string
+  /** What this request would make; a repetition after a crash makes the first one's. */
+  readonly subjectId: string
+  readonly now: number
+  /** The first request is taken for dead after this time. */
+  readonly lockMs: number
+}
+
+export type Beginning =
+  | { readonly kind: 'go'; readonly subjectId: string }
+  | { readonly kind: 'in_flight' }
+  | { readonly kind: 'mismatch' }
+  | { readonly kind: 'answered'; readonly answer: StoredAnswer }
+
+/** One answer per Idempotency-Key. Refusals are not kept: they may be tried again. */
+export abstract class IdempotencyStore {
+  abstract begin(request: IdempotentRequest): Promise<Beginning>
+
+  abstract complete(scope: string, answer: StoredAnswer): Promise<void>
+
+  /** Forgets a request that was refused. */
+  abstract abandon(scope: string): Promise<void>
+
+  /** Forgets keys older than `before`, ms since the epoch. */
+  abstract forget(before: number): Promise<void>
+}

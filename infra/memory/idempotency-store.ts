@@ -1,0 +1,49 @@
+import type {
+  Beginning,
+  IdempotentRequest,
+  StoredAnswer,
+} from '../../domain/ports/idempotency-store.ts'
+import { IdempotencyStore } from '../../domain/ports/idempotency-store.ts'
+
+type Entry = {
+  readonly bodySha256: string
+  readonly subjectId: string
+  readonly createdAt: number
+  lockedUntil: number
+  answer: StoredAnswer | null
+}
+
+export class MemoryIdempotencyStore extends IdempotencyStore {
+  readonly #entries = new Map<string, Entry>()
+
+  override async begin(request: IdempotentRequest): Promise<Beginning> {
+    const { scope, bodySha256, subjectId, now, lockMs } = request
+    const entry = this.#entries.get(scope)
+    if (!entry) {
+      const lockedUntil = now + lockMs
+      const created = { bodySha256, subjectId, createdAt: now, lockedUntil, answer: null }
+      this.#entries.set(scope, created)
+      return { kind: 'go', subjectId }
+    }
+    if (entry.bodySha256 !== bodySha256) return { kind: 'mismatch' }
+    if (entry.answer) return { kind: 'answered', answer: entry.answer }
+    if (entry.lockedUntil > now) return { kind: 'in_flight' }
+    entry.lockedUntil = now + lockMs
+    return { kind: 'go', subjectId: entry.subjectId }
+  }
+
+  override async complete(scope: string, answer: StoredAnswer): Promise<void> {
+    const entry = this.#entries.get(scope)
+    if (entry) entry.answer ??= answer
+  }
+
+  override async abandon(scope: string): Promise<void> {
+    if (this.#entries.get(scope)?.answer === null) this.#entries.delete(scope)
+  }
+
+  override async forget(before: number): Promise<void> {
+    for (const [scope, { createdAt }] of this.#entries) {
+      if (createdAt < before) this.#entries.delete(scope)
+    }
+  }
+}

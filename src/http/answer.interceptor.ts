@@ -1,0 +1,139 @@
+import { createHash } from 'node:crypto'
+import { Inject, Injectable } from '@nestjs/common'
+import type { CallHandler, ExecutionContext, NestInterceptor } from '@nestjs/common'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { firstValueFrom, from } from 'rxjs'
+import type { Observable } from 'rxjs'
+import { DomainError } from '../../domain/errors.ts'
+import type { StoredAnswer } from '../../domain/ports/idempotency-store.ts'
+import { RUNTIME } from '../runtime.ts'
+import type { Runtime } from '../runtime.ts'
+import { Answer } from './answer.ts'
+import { actorOf } from './request-context.ts'
+
+/** The first request with a key is taken for dead after this time, ms. */
+const lockMs = 15_000
+/** Longest `Prefer: wait`, which the lock must outlast, ms. */
+const waitMsMax = 60_000
+
+const keyPattern = /^[\x21-\x7e]{1,255}$/
+
+/**
+ * Sends what a route returns, and makes a request with an Idempotency-Key happen once: the first
+ * answer is kept and given again; a refusal is not kept.
+ */
+@Injectable()
+export class AnswerInterceptor implements NestInterceptor {
+  readonly #runtime: Runtime
+
+  constructor(@Inject(RUNTIME) runtime: Runtime) {
+    this.#runtime = runtime
+  }
+
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const http = context.switchToHttp()
+    const request = http.getRequest<FastifyRequest>()
+    const reply = http.getResponse<FastifyReply>()
+    return from(this.#answer(request, reply, () => firstValueFrom(next.handle())))
+  }
+
+  async #answer(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    handle: () => Promise<unknown>,
+  ): Promise<string | undefined> {
+    const key = request.headers['idempotency-key']
+    if (key === undefined || request.method === 'GET') {
+      const returned = await handle()
+      // A route that streams has answered by itself.
+      return reply.sent ? undefined : send(reply, toStored(returned), headersOf(returned))
+    }
+    return this.#once(request, reply, handle, scopeOf(request, key))
+  }
+
+  async #once(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    handle: () => Promise<unknown>,
+    scope: string,
+  ): Promise<string> {
+    const { idempotency, clock } = this.#runtime
+    const begun = await idempotency.begin({
+      scope,
+      bodySha256: fingerprint(request.body),
+      subjectId: request.weir.subjectId,
+      now: clock.now(),
+      lockMs: request.headers['prefer'] ? lockMs + waitMsMax : lockMs,
+    })
+    switch (begun.kind) {
+      case 'answered':
+        return send(reply, begun.answer, { 'idempotent-replayed': 'true' })
+      case 'in_flight':
+        throw new DomainError('idempotency_in_flight', 'The first request is still in work.')
+      case 'mismatch':
+        throw new DomainError(
+          'idempotency_mismatch',
+          'This Idempotency-Key was used with another body; a new request needs a new key.',
+        )
+      case 'go':
+        request.weir.subjectId = begun.subjectId
+    }
+    try {
+      const returned = await handle()
+      const answer = toStored(returned)
+      await idempotency.complete(scope, answer)
+      return send(reply, answer, headersOf(returned))
+    } catch (error) {
+      // What failed without a refusal may have happened: the key stays locked for a while, and a
+      // repetition after that finds out.
+      if (error instanceof DomainError && error.code !== 'unavailable') {
+        await idempotency.abandon(scope)
+      }
+      throw error
+    }
+  }
+}
+
+function toStored(returned: unknown): StoredAnswer {
+  const answer = returned instanceof Answer ? returned : new Answer(200, returned)
+  const body = answer.body === undefined ? '' : JSON.stringify(answer.body)
+  return { status: answer.status, body, location: answer.headers['location'] ?? null }
+}
+
+function headersOf(returned: unknown): Readonly<Record<string, string>> {
+  return returned instanceof Answer ? returned.headers : {}
+}
+
+function send(
+  reply: FastifyReply,
+  { status, body, location }: StoredAnswer,
+  headers: Readonly<Record<string, string>>,
+): string {
+  void reply.status(status)
+  if (body !== '') void reply.header('content-type', 'application/json; charset=utf-8')
+  if (location !== null) void reply.header('location', location)
+  for (const [name, value] of Object.entries(headers)) void reply.header(name, value)
+  return body
+}
+
+function scopeOf(request: FastifyRequest, key: string | readonly string[]): string {
+  if (typeof key !== 'string' || !keyPattern.test(key)) {
+    throw new DomainError('invalid_request', 'An Idempotency-Key has 1 to 255 printable characters.')
+  }
+  const { principal } = request.weir
+  const whose = principal && 'orgId' in principal ? principal.orgId : actorOf(principal)
+  const [path] = request.url.split('?')
+  return `${whose} ${request.method} ${path} ${key}`
+}
+
+/** SHA-256 of the body as parsed JSON: the order of members does not matter. */
+function fingerprint(body: unknown): string {
+  return createHash('sha256').update(canonical(body)).digest('hex')
+}
+
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
+  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join(',')}}`
+}

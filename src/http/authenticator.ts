@@ -1,0 +1,109 @@
+import type { Scope } from '../../domain/account/account-events.ts'
+import { accountStream } from '../../domain/account/account.ts'
+import { DomainError } from '../../domain/errors.ts'
+import { operatorsStream } from '../../domain/operators/operators.ts'
+import type { OperatorRole } from '../../domain/operators/operators.ts'
+import type { Runtime } from '../runtime.ts'
+import { isSecret, parseAdminToken, parseApiKey, readClientToken } from './credentials.ts'
+
+/** Who is calling. */
+export type Principal =
+  | {
+      readonly kind: 'key'
+      readonly orgId: string
+      readonly keyId: string
+      readonly scopes: readonly Scope[]
+    }
+  | {
+      readonly kind: 'client'
+      readonly orgId: string
+      readonly userId: string | null
+      readonly channels: readonly string[] | null
+      readonly scopes: readonly Scope[]
+      readonly expiresAt: number
+    }
+  | { readonly kind: 'operator'; readonly operatorId: string; readonly role: OperatorRole }
+
+/** A principal that belongs to an org. */
+export type Tenant = Extract<Principal, { orgId: string }>
+
+/**
+ * A key that was checked is trusted for this long without another look, ms. A key that is issued
+ * or revoked is known at once: where it happened, and by a signal everywhere else.
+ */
+const trustedMs = 1_000
+const trustedMax = 10_000
+
+type Trusted = { readonly principal: Principal; readonly secret: string; readonly until: number }
+
+/** Finds out who holds a token. */
+export class Authenticator {
+  readonly #runtime: Runtime
+  readonly #trusted = new Map<string, Trusted>()
+
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime
+  }
+
+  /** Hears what other processes change. Returns how to stop. */
+  async listen(): Promise<() => Promise<void>> {
+    return this.#runtime.signals.subscribe('access_changed', ({ keyId }) => {
+      if (typeof keyId === 'string') this.forget(keyId)
+    })
+  }
+
+  forget(keyId: string): void {
+    this.#trusted.delete(keyId)
+  }
+
+  /** @throws DomainError `unauthenticated` */
+  async authenticate(token: string | null): Promise<Principal> {
+    if (token === null) throw unauthenticated('Send an API key as `Authorization: Bearer …`.')
+    if (token.startsWith('weir_client_')) return this.#client(token)
+    const admin = parseAdminToken(token)
+    if (admin) return this.#operator(admin)
+    const key = parseApiKey(token)
+    if (!key) throw unauthenticated('This is not an API key of weir; is it whole?')
+    const trusted = this.#trusted.get(key.keyId)
+    const now = this.#runtime.clock.now()
+    if (trusted && trusted.until > now && trusted.secret === key.secret) return trusted.principal
+    const { state } = await this.#runtime.pipelines.accounts.load(accountStream(key.orgId))
+    const issued = state.keys.find(({ keyId }) => keyId === key.keyId)
+    if (!issued || !isSecret(key.secret, issued.secretSha256)) {
+      throw unauthenticated('This API key is unknown or was revoked.')
+    }
+    const { orgId, keyId, secret } = key
+    const principal = { kind: 'key' as const, orgId, keyId, scopes: issued.scopes }
+    if (this.#trusted.size >= trustedMax) this.#trusted.clear()
+    this.#trusted.set(keyId, { principal, secret, until: now + trustedMs })
+    return principal
+  }
+
+  #client(token: string): Principal {
+    const claims = readClientToken(token, this.#runtime.secretKey)
+    if (!claims) throw unauthenticated('This client token is not valid.')
+    if (claims.expiresAt <= this.#runtime.clock.now()) {
+      throw unauthenticated('This client token has expired.')
+    }
+    return { kind: 'client', ...claims }
+  }
+
+  async #operator({ operatorId, secret }: { operatorId: string; secret: string }) {
+    const { state } = await this.#runtime.pipelines.operators.load(operatorsStream)
+    const operator = state.operators.find((known) => known.operatorId === operatorId)
+    if (!operator || !isSecret(secret, operator.tokenSha256)) {
+      throw unauthenticated('This admin token is not known.')
+    }
+    return { kind: 'operator' as const, operatorId, role: operator.role }
+  }
+}
+
+/** The token of an Authorization header; null when there is none. */
+export function bearerToken(header: string | undefined): string | null {
+  const match = /^Bearer +(\S+) *$/i.exec(header ?? '')
+  return match?.[1] ?? null
+}
+
+function unauthenticated(detail: string): DomainError {
+  return new DomainError('unauthenticated', detail)
+}

@@ -1,0 +1,57 @@
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import type { ErrorObject } from 'ajv/dist/2020.js'
+import { invalid } from '../../domain/errors.ts'
+import type { FieldError } from '../../domain/errors.ts'
+
+const ajv = new Ajv2020({ allErrors: true, strict: true, allowUnionTypes: true })
+
+/** Text that can be stored and shown: no NUL, no half of a surrogate pair. */
+ajv.addFormat('text', (text: string) => !text.includes('\u0000') && text.isWellFormed())
+/** A time with a zone. */
+ajv.addFormat('time', (text: string) => parseTime(text) !== null)
+/** A string of an integer that is not negative. */
+ajv.addFormat('amount', /^(0|[1-9]\d{0,18})$/)
+ajv.addFormat('signed-amount', /^-?[1-9]\d{0,18}$/)
+
+const timePattern = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?$/
+
+/** ISO 8601 as ms since the epoch; a time without a zone is UTC; null when it is none. */
+export function parseTime(text: string): number | null {
+  if (!timePattern.test(text)) return null
+  const hasZone = /(Z|[+-]\d\d:?\d\d)$/.test(text) && text.length > 10
+  const ms = Date.parse(hasZone || text.length === 10 ? text : `${text}Z`)
+  return Number.isNaN(ms) ? null : ms
+}
+
+/**
+ * Compiles a schema to a function that gives the typed body.
+ *
+ * @throws DomainError `invalid_request` with a pointer per finding
+ */
+export function envelope<T>(schema: object): (body: unknown) => T {
+  const check = ajv.compile<T>(schema)
+  return (body) => {
+    if (check(body)) return body
+    throw invalid('invalid_request', (check.errors ?? []).slice(0, 20).map(describe))
+  }
+}
+
+function describe(error: ErrorObject): FieldError {
+  const { instancePath, keyword, params, message } = error
+  const member = keyword === 'required' ? params['missingProperty'] : params['additionalProperty']
+  const pointer = member === undefined ? instancePath : `${instancePath}/${String(member)}`
+  switch (keyword) {
+    case 'required':
+      return { pointer, detail: 'is required' }
+    case 'additionalProperties':
+      return { pointer, detail: 'is not known here' }
+    case 'enum':
+      return { pointer, detail: `must be one of ${String(params['allowedValues'])}` }
+    case 'type':
+      return { pointer, detail: `must be ${String(params['type'])}` }
+    case 'format':
+      return { pointer, detail: `must be a valid ${String(params['format'])}` }
+    default:
+      return { pointer, detail: message ?? 'is not acceptable' }
+  }
+}

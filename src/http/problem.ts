@@ -1,0 +1,70 @@
+import { HttpException } from '@nestjs/common'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { DomainError, errorTable } from '../../domain/errors.ts'
+import type { ErrorCode } from '../../domain/errors.ts'
+import { bodyBytesMax } from './json-body.ts'
+
+/** What Fastify and Nest say in their own words, as errors of weir. Anything else is `internal`. */
+export function refusalOf(error: unknown): DomainError {
+  if (error instanceof DomainError) return error
+  switch (codeOf(error)) {
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      return new DomainError('unsupported_media_type', 'Send the body as application/json.')
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return new DomainError('too_large', `A body has at most ${bodyBytesMax} bytes.`)
+    default:
+  }
+  const status = error instanceof HttpException ? error.getStatus() : statusOf(error)
+  if (status === 404) return new DomainError('not_found', 'There is no such route.')
+  if (status !== null && status >= 400 && status < 500) {
+    return new DomainError('invalid_request', 'The request is not well-formed HTTP for weir.')
+  }
+  return new DomainError('internal', 'Something went wrong; the request id leads to the reason.')
+}
+
+/** The body of a refusal: RFC 9457. */
+export function problemBody(refusal: DomainError, requestId: string) {
+  const { status, title } = errorTable[refusal.code]
+  return {
+    type: `urn:weir:error:${refusal.code}`,
+    title,
+    status,
+    detail: refusal.message,
+    code: refusal.code,
+    requestId,
+    ...refusal.extra,
+  }
+}
+
+const retryAfterSeconds: Partial<Record<ErrorCode, number>> = {
+  idempotency_in_flight: 1,
+  unavailable: 2,
+}
+
+/** Answers with a refusal. */
+export function sendProblem(
+  refusal: DomainError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const { status } = errorTable[refusal.code]
+  const context = request.weir
+  context.errorCode = refusal.code
+  const seconds = retryAfterSeconds[refusal.code]
+  if (seconds !== undefined) void reply.header('retry-after', String(seconds))
+  if (refusal.code === 'unauthenticated') void reply.header('www-authenticate', 'Bearer')
+  return reply
+    .status(status)
+    .header('content-type', 'application/problem+json; charset=utf-8')
+    .send(JSON.stringify(problemBody(refusal, context.requestId)))
+}
+
+function codeOf(error: unknown): string | null {
+  const hasCode = typeof error === 'object' && error !== null && 'code' in error
+  return hasCode && typeof error.code === 'string' ? error.code : null
+}
+
+function statusOf(error: unknown): number | null {
+  const has = typeof error === 'object' && error !== null && 'statusCode' in error
+  return has && typeof error.statusCode === 'number' ? error.statusCode : null
+}
