@@ -95,7 +95,7 @@ async function linkLibraries(folder: string): Promise<void> {
     const file = join(dirname(folder), target)
     const isThere = await readlink(file).then(
       () => true,
-      (error) => errorCode(error) === 'EINVAL',
+      (error: unknown) => errorCode(error) === 'EINVAL',
     )
     if (!isThere) await symlink(relative(dirname(target), source), file)
   }

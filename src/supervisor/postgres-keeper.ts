@@ -26,6 +26,7 @@ export interface PostgresKeeperOptions {
 /** Starts Postgres and starts it again whenever it ends, until told to stop. */
 export async function keepPostgres(options: PostgresKeeperOptions): Promise<PostgresKeeper> {
   const stopping = new AbortController()
+  const isStopping = (): boolean => stopping.signal.aborted
   const delay = growingDelay()
   let running = await options.start()
   let startedAt = performance.now()
@@ -34,7 +35,7 @@ export async function keepPostgres(options: PostgresKeeperOptions): Promise<Post
     const delayMs = delay.nextMs(performance.now() - startedAt)
     startedAt = performance.now()
     await sleep(delayMs, undefined, { signal: stopping.signal }).catch(() => undefined)
-    if (stopping.signal.aborted) return
+    if (isStopping()) return
     const urlBefore = running.url
     running = await options.start()
     options.say('Postgres is running again.')
@@ -44,13 +45,13 @@ export async function keepPostgres(options: PostgresKeeperOptions): Promise<Post
   const keep = async (): Promise<void> => {
     for (;;) {
       await running.exited
-      if (stopping.signal.aborted) return
+      if (isStopping()) return
       options.say('Postgres ended unexpectedly, starting it again.')
       await startAgain().catch((error: unknown) => {
         options.say(error instanceof Error ? error.message : String(error))
       })
       // Told to stop while it was starting: the one that came of it is stopped here.
-      if (stopping.signal.aborted) return await running.stop()
+      if (isStopping()) await running.stop()
     }
   }
 

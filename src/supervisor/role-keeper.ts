@@ -30,6 +30,7 @@ export interface RoleKeeper {
 
 export function keepRole(options: RoleKeeperOptions): RoleKeeper {
   const stopping = new AbortController()
+  const isStopping = (): boolean => stopping.signal.aborted
   let child: ChildProcess | undefined
   let isReady = false
 
@@ -49,10 +50,10 @@ export function keepRole(options: RoleKeeperOptions): RoleKeeper {
 
   const keep = async (): Promise<void> => {
     const delay = growingDelay()
-    while (!stopping.signal.aborted) {
+    while (!isStopping()) {
       const startedAt = performance.now()
       const end = await runOnce()
-      if (stopping.signal.aborted) return
+      if (isStopping()) return
       const delayMs = delay.nextMs(performance.now() - startedAt)
       options.say(`weir-${options.role} ended (${end}), starting it again in ${delayMs} ms.`)
       await sleep(delayMs, undefined, { signal: stopping.signal }).catch(() => undefined)
@@ -86,10 +87,11 @@ export function keepRole(options: RoleKeeperOptions): RoleKeeper {
  * In a session of its own, so that the terminal's Ctrl-C and hang-up reach only the launcher, which
  * then stops everything in order.
  */
-function spawnRole({ role, program, environment }: RoleKeeperOptions): ChildProcess {
+function spawnRole(options: RoleKeeperOptions): ChildProcess {
+  const { role, program } = options
   return spawn(process.execPath, ['--enable-source-maps', program], {
     argv0: `weir-${role}`,
-    env: environment(),
+    env: options.environment(),
     detached: true,
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })

@@ -76,7 +76,9 @@ interface Run {
 
 async function run(given: Config, parts: SupervisorParts, { stop, closers }: Run): Promise<void> {
   const lock = await lockHome(given.home)
-  closers.push(async () => Promise.resolve(lock.release()))
+  closers.push(async () => {
+    lock.release()
+  })
   stop.gently.addEventListener('abort', () => lock.announceStop())
   await endOrphans(given.home)
   const config = await settlePorts(given)
@@ -85,7 +87,7 @@ async function run(given: Config, parts: SupervisorParts, { stop, closers }: Run
   const postgres = await openDatabase(config, parts, () => {
     for (const keeper of keepers) keeper.renew()
   })
-  closers.push(postgres.stop)
+  closers.push(async () => await postgres.stop())
   stop.gently.throwIfAborted()
   await parts.migrate(postgres.url())
   stop.gently.throwIfAborted()

@@ -4,7 +4,7 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, jest, test } from '@jest/globals'
 import pg from 'pg'
 import { checkDatabase } from '../../infra/embedded-postgres/check-database.ts'
 import {
@@ -16,6 +16,8 @@ import { waitFor } from '../support/wait-for.ts'
 
 // Small, so that a machine that runs many tests at once has room.
 const settings = { shared_buffers: '16MB' }
+
+jest.setTimeout(60_000)
 
 let root: string
 /** Made by the first test that starts a server, and used by all that do not need a fresh one. */
@@ -193,7 +195,7 @@ test('DATABASE_URL is checked with one sentence that keeps the password to itsel
   ]
   for (const [wrong, sentence] of cases) {
     const error: unknown = await checkDatabase(wrong).catch((caught: unknown) => caught)
-    const message = String((error as Error).message)
+    const message = (error as Error).message
     expect(message).toMatch(sentence)
     expect(message).not.toMatch(/hunter2/)
     expect(message.split('\n')).toHaveLength(1)

@@ -3,12 +3,13 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, jest, test } from '@jest/globals'
 import { buildSupervisor, type BuiltSupervisor } from '../support/built-supervisor.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 const readyLimitMs = 30_000
-const testLimitMs = 60_000
+
+jest.setTimeout(60_000)
 
 interface Launched {
   readonly process: ChildProcess
@@ -57,7 +58,7 @@ afterAll(async () => {
   if (folder.startsWith('/var/lib/weir/')) rmSync(folder, { recursive: true })
   rmSync(root, { recursive: true })
   built.remove()
-}, testLimitMs)
+})
 
 interface Folder {
   readonly folder: string
@@ -87,10 +88,10 @@ function launch(environment: Record<string, string> = {}): Launched {
   return one
 }
 
-async function ready({ process: child, output }: Launched): Promise<void> {
+async function ready(one: Launched): Promise<void> {
   const isReady = (): boolean => {
-    if (child.exitCode !== null) throw new Error(`The launcher ended: ${output()}`)
-    return output().includes('weir is ready.')
+    if (one.process.exitCode !== null) throw new Error(`The launcher ended: ${one.output()}`)
+    return one.output().includes('weir is ready.')
   }
   await waitFor('weir to be ready', isReady, readyLimitMs)
 }
@@ -157,145 +158,113 @@ async function freePort(count: number): Promise<number> {
   }
 }
 
-test(
-  'a first start below a folder of mode 700 runs three processes; Ctrl-C ends everything',
-  async () => {
-    const one = launch()
-    await ready(one)
-    const answers = await allAnswers()
-    expect(answers.map(({ role }) => role)).toEqual(['api', 'worker', 'projector'])
-    const titles = answers.map(({ pid }) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim())
-    expect(titles).toEqual(['weir-api', 'weir-worker', 'weir-projector'])
-    expect(one.output()).toMatch(/curl -s http:\/\/127\.0\.0\.1:\d+\/v1\/jobs/)
-    const dev: unknown = JSON.parse(readFileSync(join(home, 'dev.json'), 'utf8'))
-    expect(dev).toMatchObject({
-      baseUrl: `http://127.0.0.1:${port}`,
-      apiKey: 'weir_live_fixture',
-      adminUrl: `http://127.0.0.1:${port}/admin`,
-    })
-    expect(statSync(join(home, 'dev.json')).mode & 0o777).toBe(0o600)
-    const pids = [...answers.map(({ pid }) => pid), postmasterPid()]
+test('a first start below a folder of mode 700 runs three processes; Ctrl-C ends everything', async () => {
+  const one = launch()
+  await ready(one)
+  const answers = await allAnswers()
+  expect(answers.map(({ role }) => role)).toEqual(['api', 'worker', 'projector'])
+  const titles = answers.map(({ pid }) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim())
+  expect(titles).toEqual(['weir-api', 'weir-worker', 'weir-projector'])
+  expect(one.output()).toMatch(/curl -s http:\/\/127\.0\.0\.1:\d+\/v1\/jobs/)
+  const dev: unknown = JSON.parse(readFileSync(join(home, 'dev.json'), 'utf8'))
+  expect(dev).toMatchObject({
+    baseUrl: `http://127.0.0.1:${port}`,
+    apiKey: 'weir_live_fixture',
+    adminUrl: `http://127.0.0.1:${port}/admin`,
+  })
+  expect(statSync(join(home, 'dev.json')).mode & 0o777).toBe(0o600)
+  const pids = [...answers.map(({ pid }) => pid), postmasterPid()]
 
-    one.process.kill('SIGINT')
-    expect(await one.exit).toBe(0)
-    expect(pids.filter(isAlive)).toEqual([])
-  },
-  testLimitMs,
-)
+  one.process.kill('SIGINT')
+  expect(await one.exit).toBe(0)
+  expect(pids.filter(isAlive)).toEqual([])
+})
 
-test(
-  'a role that does not stop is killed when its time is up',
-  async () => {
-    const one = launch({ WEIR_TEST_HANGS: 'true', WEIR_DRAIN_MS: '0' })
-    await ready(one)
-    const pids = (await allAnswers()).map(({ pid }) => pid)
-    one.process.kill('SIGTERM')
-    expect(await one.exit).toBe(0)
-    expect(pids.filter(isAlive)).toEqual([])
-  },
-  testLimitMs,
-)
+test('a role that does not stop is killed when its time is up', async () => {
+  const one = launch({ WEIR_TEST_HANGS: 'true', WEIR_DRAIN_MS: '0' })
+  await ready(one)
+  const pids = (await allAnswers()).map(({ pid }) => pid)
+  one.process.kill('SIGTERM')
+  expect(await one.exit).toBe(0)
+  expect(pids.filter(isAlive)).toEqual([])
+})
 
-test(
-  'a second Ctrl-C does not wait for roles; one that npm passes on is not a second one',
-  async () => {
-    const one = launch({ WEIR_TEST_HANGS: 'true', WEIR_DRAIN_MS: '600000' })
-    await ready(one)
-    const pids = (await allAnswers()).map(({ pid }) => pid)
-    const startedAt = performance.now()
-    one.process.kill('SIGINT')
-    one.process.kill('SIGINT')
-    await waitFor('a human to press again', () => performance.now() - startedAt > 1_000)
-    expect(pids.filter(isAlive)).toEqual(pids)
-    one.process.kill('SIGINT')
-    expect(await one.exit).toBe(0)
-    expect(pids.filter(isAlive)).toEqual([])
-  },
-  testLimitMs,
-)
+test('a second Ctrl-C does not wait for roles; one that npm passes on is not a second one', async () => {
+  const one = launch({ WEIR_TEST_HANGS: 'true', WEIR_DRAIN_MS: '600000' })
+  await ready(one)
+  const pids = (await allAnswers()).map(({ pid }) => pid)
+  const startedAt = performance.now()
+  one.process.kill('SIGINT')
+  one.process.kill('SIGINT')
+  await waitFor('a human to press again', () => performance.now() - startedAt > 1_000)
+  expect(pids.filter(isAlive)).toEqual(pids)
+  one.process.kill('SIGINT')
+  expect(await one.exit).toBe(0)
+  expect(pids.filter(isAlive)).toEqual([])
+})
 
-test(
-  'a second start in the same home says so and changes nothing',
-  async () => {
-    const one = launch()
-    await ready(one)
-    const second = launch()
-    expect(await second.exit).toBe(1)
-    expect(second.output()).toBe(
-      `weir cannot start. weir is already running in ${home} (process ${one.process.pid}): ` +
-        'stop it first, or start this one with another WEIR_HOME and WEIR_PORT.\n',
-    )
-    expect(await ask('api')).toBeDefined()
-  },
-  testLimitMs,
-)
+test('a second start in the same home says so and changes nothing', async () => {
+  const one = launch()
+  await ready(one)
+  const second = launch()
+  expect(await second.exit).toBe(1)
+  expect(second.output()).toBe(
+    `weir cannot start. weir is already running in ${home} (process ${one.process.pid}): ` +
+      'stop it first, or start this one with another WEIR_HOME and WEIR_PORT.\n',
+  )
+  expect(await ask('api')).toBeDefined()
+})
 
-test(
-  'of several starts at once exactly one gets the home',
-  async () => {
-    const three = [launch(), launch(), launch()]
-    const ends = three.map(async (one) => await Promise.race([one.exit, ready(one)]))
-    const codes = await Promise.all(ends.map(async (end) => await end.catch(() => 1)))
-    expect(codes.filter((code) => code === undefined)).toHaveLength(1)
-    expect(codes.filter((code) => code === 1)).toHaveLength(2)
-  },
-  testLimitMs,
-)
+test('of several starts at once exactly one gets the home', async () => {
+  const three = [launch(), launch(), launch()]
+  const ends = three.map(async (one) => await Promise.race([one.exit, ready(one)]))
+  const codes = await Promise.all(ends.map(async (end) => await end.catch(() => 1)))
+  expect(codes.filter((code) => code === undefined)).toHaveLength(1)
+  expect(codes.filter((code) => code === 1)).toHaveLength(2)
+})
 
-test(
-  'whatever is killed is started again: a role, and Postgres',
-  async () => {
-    const one = launch()
-    await ready(one)
-    const [, worker] = await allAnswers()
-    process.kill(worker?.pid ?? 0, 'SIGKILL')
-    const next = await waitFor('another worker', async () => {
-      const answer = await ask('worker')
-      return answer && answer.pid !== worker?.pid ? answer : undefined
-    })
-    expect(next.databaseUrl).toBe(worker?.databaseUrl)
-    expect(one.output()).toContain('weir-worker ended (SIGKILL), starting it again in 100 ms.')
+test('whatever is killed is started again: a role, and Postgres', async () => {
+  const one = launch()
+  await ready(one)
+  const [, worker] = await allAnswers()
+  process.kill(worker?.pid ?? 0, 'SIGKILL')
+  const next = await waitFor('another worker', async () => {
+    const answer = await ask('worker')
+    return answer && answer.pid !== worker?.pid ? answer : undefined
+  })
+  expect(next.databaseUrl).toBe(worker?.databaseUrl)
+  expect(one.output()).toContain('weir-worker ended (SIGKILL), starting it again in 100 ms.')
 
-    const postmaster = postmasterPid()
-    process.kill(postmaster, 'SIGKILL')
-    await waitFor('Postgres', () => one.output().includes('Postgres is running again.'), 20_000)
-    expect(postmasterPid()).not.toBe(postmaster)
-  },
-  testLimitMs,
-)
+  const postmaster = postmasterPid()
+  process.kill(postmaster, 'SIGKILL')
+  await waitFor('Postgres', () => one.output().includes('Postgres is running again.'), 20_000)
+  expect(postmasterPid()).not.toBe(postmaster)
+})
 
-test(
-  'after kill -9 of the launcher the next start takes over, orphans and Postgres included',
-  async () => {
-    const one = launch()
-    await ready(one)
-    const before = await allAnswers()
-    const postmaster = postmasterPid()
-    one.process.kill('SIGKILL')
-    await one.exit
-    const second = launch()
-    await ready(second)
-    const after = await allAnswers()
-    expect(before.map(({ pid }) => pid).filter(isAlive)).toEqual([])
-    expect(after.map(({ databaseUrl }) => databaseUrl)).toEqual(
-      before.map(({ databaseUrl }) => databaseUrl),
-    )
-    expect(postmasterPid()).toBe(postmaster)
-  },
-  testLimitMs,
-)
+test('after kill -9 of the launcher the next start takes over, orphans and Postgres included', async () => {
+  const one = launch()
+  await ready(one)
+  const before = await allAnswers()
+  const postmaster = postmasterPid()
+  one.process.kill('SIGKILL')
+  await one.exit
+  const second = launch()
+  await ready(second)
+  const after = await allAnswers()
+  expect(before.map(({ pid }) => pid).filter(isAlive)).toEqual([])
+  expect(after.map(({ databaseUrl }) => databaseUrl)).toEqual(
+    before.map(({ databaseUrl }) => databaseUrl),
+  )
+  expect(postmasterPid()).toBe(postmaster)
+})
 
-test(
-  'roles whose launcher was killed end by themselves',
-  async () => {
-    const one = launch()
-    await ready(one)
-    const pids = (await allAnswers()).map(({ pid }) => pid)
-    one.process.kill('SIGKILL')
-    await waitFor('the roles to end', () => pids.filter(isAlive).length === 0)
-  },
-  testLimitMs,
-)
+test('roles whose launcher was killed end by themselves', async () => {
+  const one = launch()
+  await ready(one)
+  const pids = (await allAnswers()).map(({ pid }) => pid)
+  one.process.kill('SIGKILL')
+  await waitFor('the roles to end', () => pids.filter(isAlive).length === 0)
+})
 
 test('a busy port is named together with its variable', async () => {
   for (const [busy, variable] of [
@@ -319,14 +288,10 @@ test('a wrong DATABASE_URL is explained without its password', async () => {
   expect(one.output()).toBe('weir cannot start. DATABASE_URL: nothing listens on 127.0.0.1:1.\n')
 })
 
-test(
-  'metrics ports that nobody chose move out of the way of another installation',
-  async () => {
-    const blocker = await listenOn(9464).catch(() => undefined)
-    const one = launch({ WEIR_METRICS_PORT: '' })
-    await ready(one)
-    await waitFor('the ports', () => /Metrics are on ports \d+ to \d+\./.test(one.output()))
-    if (blocker) await closed(blocker)
-  },
-  testLimitMs,
-)
+test('metrics ports that nobody chose move out of the way of another installation', async () => {
+  const blocker = await listenOn(9464).catch(() => undefined)
+  const one = launch({ WEIR_METRICS_PORT: '' })
+  await ready(one)
+  await waitFor('the ports', () => /Metrics are on ports \d+ to \d+\./.test(one.output()))
+  if (blocker) await closed(blocker)
+})
