@@ -29,7 +29,7 @@ export interface SupervisorParts {
   migrate(databaseUrl: string): Promise<void>
   /** Fills an empty database; gives what `dev.json` shall hold when that is new. */
   bootstrap(context: BootstrapContext): Promise<DevFile | undefined>
-  /** The JavaScript file each role runs with WEIR_ROLES; by default `main.js` beside this folder. */
+  /** The JavaScript file that each role runs; by default `main.js` beside this folder. */
   readonly roleProgram?: string
 }
 

@@ -3,13 +3,11 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, jest, test } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals'
 import { buildSupervisor, type BuiltSupervisor } from '../support/built-supervisor.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 const readyLimitMs = 30_000
-
-jest.setTimeout(60_000)
 
 interface Launched {
   readonly process: ChildProcess
@@ -58,7 +56,7 @@ afterAll(async () => {
   if (folder.startsWith('/var/lib/weir/')) rmSync(folder, { recursive: true })
   rmSync(root, { recursive: true })
   built.remove()
-})
+}, 60_000)
 
 interface Folder {
   readonly folder: string
@@ -158,7 +156,7 @@ async function freePort(count: number): Promise<number> {
   }
 }
 
-test('a first start below a folder of mode 700 runs three processes; Ctrl-C ends everything', async () => {
+test('below a folder of mode 700 three processes start; Ctrl-C ends everything', async () => {
   const one = launch()
   await ready(one)
   const answers = await allAnswers()
@@ -178,7 +176,7 @@ test('a first start below a folder of mode 700 runs three processes; Ctrl-C ends
   one.process.kill('SIGINT')
   expect(await one.exit).toBe(0)
   expect(pids.filter(isAlive)).toEqual([])
-})
+}, 60_000)
 
 test('a role that does not stop is killed when its time is up', async () => {
   const one = launch({ WEIR_TEST_HANGS: 'true', WEIR_DRAIN_MS: '0' })
@@ -187,9 +185,9 @@ test('a role that does not stop is killed when its time is up', async () => {
   one.process.kill('SIGTERM')
   expect(await one.exit).toBe(0)
   expect(pids.filter(isAlive)).toEqual([])
-})
+}, 60_000)
 
-test('a second Ctrl-C does not wait for roles; one that npm passes on is not a second one', async () => {
+test('a second Ctrl-C does not wait; one that npm passes on is not a second', async () => {
   const one = launch({ WEIR_TEST_HANGS: 'true', WEIR_DRAIN_MS: '600000' })
   await ready(one)
   const pids = (await allAnswers()).map(({ pid }) => pid)
@@ -201,7 +199,7 @@ test('a second Ctrl-C does not wait for roles; one that npm passes on is not a s
   one.process.kill('SIGINT')
   expect(await one.exit).toBe(0)
   expect(pids.filter(isAlive)).toEqual([])
-})
+}, 60_000)
 
 test('a second start in the same home says so and changes nothing', async () => {
   const one = launch()
@@ -213,7 +211,7 @@ test('a second start in the same home says so and changes nothing', async () => 
       'stop it first, or start this one with another WEIR_HOME and WEIR_PORT.\n',
   )
   expect(await ask('api')).toBeDefined()
-})
+}, 60_000)
 
 test('of several starts at once exactly one gets the home', async () => {
   const three = [launch(), launch(), launch()]
@@ -221,7 +219,7 @@ test('of several starts at once exactly one gets the home', async () => {
   const codes = await Promise.all(ends.map(async (end) => await end.catch(() => 1)))
   expect(codes.filter((code) => code === undefined)).toHaveLength(1)
   expect(codes.filter((code) => code === 1)).toHaveLength(2)
-})
+}, 60_000)
 
 test('whatever is killed is started again: a role, and Postgres', async () => {
   const one = launch()
@@ -239,9 +237,9 @@ test('whatever is killed is started again: a role, and Postgres', async () => {
   process.kill(postmaster, 'SIGKILL')
   await waitFor('Postgres', () => one.output().includes('Postgres is running again.'), 20_000)
   expect(postmasterPid()).not.toBe(postmaster)
-})
+}, 60_000)
 
-test('after kill -9 of the launcher the next start takes over, orphans and Postgres included', async () => {
+test('after kill -9 of the launcher the next start takes over what it left', async () => {
   const one = launch()
   await ready(one)
   const before = await allAnswers()
@@ -256,7 +254,7 @@ test('after kill -9 of the launcher the next start takes over, orphans and Postg
     before.map(({ databaseUrl }) => databaseUrl),
   )
   expect(postmasterPid()).toBe(postmaster)
-})
+}, 60_000)
 
 test('roles whose launcher was killed end by themselves', async () => {
   const one = launch()
@@ -264,7 +262,7 @@ test('roles whose launcher was killed end by themselves', async () => {
   const pids = (await allAnswers()).map(({ pid }) => pid)
   one.process.kill('SIGKILL')
   await waitFor('the roles to end', () => pids.filter(isAlive).length === 0)
-})
+}, 60_000)
 
 test('a busy port is named together with its variable', async () => {
   for (const [busy, variable] of [
@@ -280,13 +278,13 @@ test('a busy port is named together with its variable', async () => {
     )
     await closed(blocker)
   }
-})
+}, 60_000)
 
 test('a wrong DATABASE_URL is explained without its password', async () => {
   const one = launch({ DATABASE_URL: 'postgres://weir:hunter2@127.0.0.1:1/weir' })
   expect(await one.exit).toBe(1)
   expect(one.output()).toBe('weir cannot start. DATABASE_URL: nothing listens on 127.0.0.1:1.\n')
-})
+}, 60_000)
 
 test('metrics ports that nobody chose move out of the way of another installation', async () => {
   const blocker = await listenOn(9464).catch(() => undefined)
@@ -294,4 +292,4 @@ test('metrics ports that nobody chose move out of the way of another installatio
   await ready(one)
   await waitFor('the ports', () => /Metrics are on ports \d+ to \d+\./.test(one.output()))
   if (blocker) await closed(blocker)
-})
+}, 60_000)

@@ -37,7 +37,7 @@ test('restarts slow down from 0.1 s to 5 s, and begin anew after ten healthy sec
   expect(delay.nextMs(10_000)).toBe(100)
 })
 
-test('a Postgres that comes back elsewhere is announced; the last one started is stopped', async () => {
+test('a Postgres that comes back elsewhere is announced, and stopped at last', async () => {
   const said: string[] = []
   const stopped: number[] = []
   const ends: (() => void)[] = []
@@ -71,7 +71,7 @@ test('a Postgres that comes back elsewhere is announced; the last one started is
   ])
 })
 
-test('a lock of a process that has ended, or whose number was given away, counts for nothing', async () => {
+test('a lock of a process that has ended counts for nothing', async () => {
   await withHome(async (home) => {
     const first = await lockHome(home)
     first.release()
@@ -95,7 +95,7 @@ test('a home that a living process holds is refused, by name of the process', as
   })
 })
 
-test('dev.json follows the port, survives later starts, and is made anew when damaged', async () => {
+test('dev.json follows the port, and is made anew when damaged', async () => {
   await withHome((home) => {
     const config = readConfig({ WEIR_HOME: home, WEIR_PORT: '4000' })
     const expected = {
