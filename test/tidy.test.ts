@@ -98,7 +98,7 @@ const bans: readonly Ban[] = [
   { pattern: /\bMath\.random\(|\brandomUUID\(/, instead: 'Ids', within: behindPorts },
   { pattern: /\bset(Timeout|Interval)\(/, instead: 'Clock.sleep', within: pure },
   {
-    pattern: /\bsetTimeout\(|timers\/promises/,
+    pattern: /(?<!jest\.)\bsetTimeout\(|timers\/promises/,
     instead: 'waitFor or a signal',
     within: tests,
     except: /^test\/(support|faults)\//,
