@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
 import fs from 'node:fs'
-import { link, mkdir, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
+import { link, mkdir, readdir, rename, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
@@ -12,6 +12,8 @@ const syncFile = promisify(fs.fsync)
 // which ext4 and XFS index. More shards cost more fsyncs per batch (measured, objects/s at 256
 // concurrent puts of 300 bytes on two cores: 1 shard 51k, 64 shards 28k, 256 shards 19k).
 const shardCount = 64
+
+type Place = { readonly shard: string; readonly name: string }
 
 /** What became of one key of a published file. */
 export type Published = 'placed' | 'already there'
@@ -37,8 +39,7 @@ export class ObjectFolder {
 
   /** Where the object of that key is, when it is there. */
   pathOf(key: string): string {
-    const { shard, name } = placeOf(key)
-    return join(this.#root, 'objects', shard, name)
+    return this.#pathOf(placeOf(key))
   }
 
   /**
@@ -50,21 +51,19 @@ export class ObjectFolder {
     keys: readonly string[],
     options: { onlyNew: boolean } = { onlyNew: false },
   ): Promise<PromiseSettledResult<Published>[]> {
-    const settled = await Promise.allSettled(keys.map((key) => this.#place(tempPath, key, options)))
-    await rm(tempPath, { force: true })
-    await this.#syncShards(keys)
+    const places = keys.map(placeOf)
+    const settled = await Promise.allSettled(
+      places.map((place) => this.#place(tempPath, place, options)),
+    )
+    await removeFile(tempPath)
+    await this.#syncShards(places)
     return settled
   }
 
   /** Removes the object if it is there. */
   async remove(key: string): Promise<void> {
-    try {
-      await unlink(this.pathOf(key))
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') return
-      throw error
-    }
-    await this.#syncShards([key])
+    if (!(await removeFile(this.pathOf(key)))) return
+    await this.#syncShards([placeOf(key)])
   }
 
   /** Removes temporary files last written before `writtenBefore` (ms); returns how many. */
@@ -75,9 +74,7 @@ export class ObjectFolder {
     for (const name of names) {
       const path = join(folder, name)
       const { mtimeMs } = await stat(path).catch(ignoreMissing({ mtimeMs: Infinity }))
-      if (mtimeMs >= writtenBefore) continue
-      await rm(path, { force: true })
-      removed += 1
+      if (mtimeMs < writtenBefore && (await removeFile(path))) removed += 1
     }
     return removed
   }
@@ -88,10 +85,11 @@ export class ObjectFolder {
     for (const shard of opened) if (shard.status === 'fulfilled') await closeFile(shard.value)
   }
 
-  async #place(tempPath: string, key: string, options: { onlyNew: boolean }): Promise<Published> {
-    await this.#openShard(placeOf(key).shard)
+  async #place(tempPath: string, place: Place, options: { onlyNew: boolean }): Promise<Published> {
+    const path = this.#pathOf(place)
+    await this.#openShard(place.shard)
     try {
-      await link(tempPath, this.pathOf(key))
+      await link(tempPath, path)
       return 'placed'
     } catch (error) {
       if (codeOf(error) !== 'EEXIST') throw error
@@ -101,21 +99,25 @@ export class ObjectFolder {
     const second = await this.newTempPath()
     await link(tempPath, second)
     try {
-      await rename(second, this.pathOf(key))
+      await rename(second, path)
     } finally {
       // rename() leaves both names when they are of one file, and the second when it fails.
-      await rm(second, { force: true })
+      await removeFile(second)
     }
     return 'placed'
   }
 
-  async #syncShards(keys: readonly string[]): Promise<void> {
-    const shards = new Set(keys.map((key) => placeOf(key).shard))
+  async #syncShards(places: readonly Place[]): Promise<void> {
+    const shards = new Set(places.map(({ shard }) => shard))
     const [last, ...others] = [...shards].toReversed()
     // On a journaling filesystem the first fsync commits the links of the other folders too, and
     // theirs find nothing left to do.
     if (last !== undefined) await syncFile(await this.#openShard(last))
     await Promise.all(others.map(async (shard) => syncFile(await this.#openShard(shard))))
+  }
+
+  #pathOf({ shard, name }: Place): string {
+    return join(this.#root, 'objects', shard, name)
   }
 
   async #openShard(shard: string): Promise<number> {
@@ -146,6 +148,17 @@ export class ObjectFolder {
   }
 }
 
+/** Whether there was such a file. */
+export async function removeFile(path: string): Promise<boolean> {
+  try {
+    await unlink(path)
+    return true
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return false
+    throw error
+  }
+}
+
 async function syncFolder(path: string): Promise<void> {
   const folder = await openFile(path, 'r')
   try {
@@ -155,7 +168,7 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
-function placeOf(key: string): { shard: string; name: string } {
+function placeOf(key: string): Place {
   const hash = createHash('sha256').update(key).digest()
   const shard = (hash.readUInt8(0) % shardCount).toString(16).padStart(2, '0')
   return { shard, name: hash.toString('hex') }

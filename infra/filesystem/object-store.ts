@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { open, rm, type FileHandle } from 'node:fs/promises'
+import { open, type FileHandle } from 'node:fs/promises'
 import { assert } from '../../domain/assert.ts'
 import type { Clock } from '../../domain/ports/clock.ts'
 import {
@@ -14,7 +14,7 @@ import {
 import type { PermitCheck } from '../../domain/upload/object-permit.ts'
 import { checkObjectKey } from '../object-key.ts'
 import { encodeTail, readAt, readEntry, type ObjectEntry } from './object-file.ts'
-import { codeOf, ObjectFolder, type Published } from './object-folder.ts'
+import { codeOf, ObjectFolder, removeFile, type Published } from './object-folder.ts'
 import {
   signObjectUrl,
   verifyObjectUrl,
@@ -163,7 +163,7 @@ export class FilesystemObjectStore extends ObjectStore {
     const path = await this.#folder.newTempPath()
     const object = await writeObject(path, key, { body, ...options }).catch(
       async (error: unknown) => {
-        await rm(path, { force: true })
+        await removeFile(path)
         throw error
       },
     )

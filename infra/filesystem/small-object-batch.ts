@@ -1,8 +1,8 @@
-import { open, rm } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { assert } from '../../domain/assert.ts'
 import type { StoredObject } from '../../domain/ports/object-store.ts'
 import { encodeTail, type ObjectEntry } from './object-file.ts'
-import type { ObjectFolder } from './object-folder.ts'
+import { removeFile, type ObjectFolder } from './object-folder.ts'
 
 /** Larger objects get a file of their own. */
 export const smallObjectBytesMax = 64 * 1024
@@ -89,7 +89,7 @@ export class SmallObjectBatch {
         await file.close()
       }
     } catch (error) {
-      await rm(path, { force: true })
+      await removeFile(path)
       throw error
     }
     const published = await this.#folder.publish(
