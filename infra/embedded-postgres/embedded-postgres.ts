@@ -45,7 +45,7 @@ const connectLimitMs = 5_000
 /**
  * Serves the home's own Postgres on 127.0.0.1: makes it on the first call, starts it on later ones,
  * and takes over one that is still running. Under root it runs as the user `postgres`. Ready in
- * 0.3 s, on the first call 1.2 s (two cores).
+ * 0.1 s, on the first call 1.0 s (two cores).
  *
  * @throws Error with one sentence for the user
  */
