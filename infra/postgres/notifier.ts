@@ -8,6 +8,9 @@ export const payloadBytesMax = 7_900
 
 const batchMax = 200
 
+/** Beyond it notifications are lost at once: Postgres has been away for long. */
+const waitingMax = 10_000
+
 /**
  * Sends NOTIFY on one channel: at most one statement in flight, equal payloads that wait are sent
  * once. Never in the transaction of the work, because a notifying commit takes a lock on the whole
@@ -17,6 +20,7 @@ export class Notifier {
   readonly #pool: pg.Pool
   readonly #channel: string
   readonly #batcher: Batcher<Notification>
+  #waiting = 0
 
   constructor(pool: pg.Pool, channel: string) {
     this.#pool = pool
@@ -24,13 +28,14 @@ export class Notifier {
     this.#batcher = new Batcher<Notification>({
       inFlightMax: 1,
       batchMax,
-      // What waits with a payload that is being sent goes along with it.
       run: (batch) => this.#send(batch),
     })
   }
 
   /** Resolves when the notification was sent or lost. `payload` has `payloadBytesMax` at most. */
   notify(payload: string): Promise<void> {
+    if (this.#waiting >= waitingMax) return Promise.resolve()
+    this.#waiting += 1
     return new Promise((done) => this.#batcher.add({ payload, done }))
   }
 
@@ -43,6 +48,7 @@ export class Notifier {
         values: [this.#channel, payloads],
       })
       .catch(() => undefined)
+    this.#waiting -= batch.length
     for (const notification of batch) notification.done()
   }
 }

@@ -38,7 +38,10 @@ export class PostgresSignals extends Signals {
     heard: (payload: JsonObject) => void,
   ): Promise<() => Promise<void>> {
     return await this.#listener.listen(signalChannelPrefix + topic, {
-      heard: (text) => heard(JSON.parse(text) as JsonObject),
+      heard: (text) => {
+        const payload = parsed(text)
+        if (payload) heard(payload)
+      },
       missed: () => undefined,
     })
   }
@@ -64,6 +67,15 @@ export function splitPayload(payload: JsonObject): readonly string[] | null {
   const first = splitPayload({ ...payload, [name]: list.slice(0, middle) })
   const second = splitPayload({ ...payload, [name]: list.slice(middle) })
   return first && second ? [...first, ...second] : null
+}
+
+/** Null for what is no signal of ours: anybody with the database's password can send a NOTIFY. */
+function parsed(text: string): JsonObject | null {
+  try {
+    return JSON.parse(text) as JsonObject
+  } catch {
+    return null
+  }
 }
 
 function longestList(payload: JsonObject): readonly [string, readonly Json[]] | null {

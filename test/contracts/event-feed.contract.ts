@@ -95,7 +95,7 @@ function reading(given: () => FeedHarness): void {
       expect(await readToEnd(feed, 10)).toHaveLength(2)
     })
 
-    test('a reader that follows many writers sees every event once and streams in order', async () => {
+    test('a reader beside many writers sees every event once and streams in order', async () => {
       const { feed, store } = given()
       const streams = Array.from({ length: 20 }, newStream)
       const write = async (stream: string): Promise<void> => {

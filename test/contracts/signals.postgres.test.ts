@@ -4,6 +4,7 @@ import { PostgresListener } from '../../infra/postgres/listener.ts'
 import { openPool } from '../../infra/postgres/pool.ts'
 import { PostgresSignals } from '../../infra/postgres/signals.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
+import { waitFor } from '../support/wait-for.ts'
 import { signalsContract } from './signals.contract.ts'
 
 let database: TestDatabase
@@ -25,6 +26,16 @@ afterAll(async () => {
 })
 
 signalsContract(() => signals)
+
+test('a notification that is no signal is ignored', async () => {
+  const heard: unknown[] = []
+  const stop = await signals.subscribe('job_cancel', (payload) => heard.push(payload))
+  await database.pool.query(`NOTIFY weir_signal_job_cancel, 'not JSON'`)
+  await signals.publish('job_cancel', { jobIds: ['j'] })
+  await waitFor('the signal', () => heard.length === 1)
+  expect(heard).toEqual([{ jobIds: ['j'] }])
+  await stop()
+})
 
 test('a signal that no notification can carry is dropped and counted', async () => {
   await signals.publish('job_progress', { jobId: 'j', message: 'x'.repeat(9_000) })

@@ -138,7 +138,7 @@ describe('faults', () => {
     expect(await store.read(locked, 0)).toHaveLength(3)
   })
 
-  test('an append that had succeeded before the connection broke is not written twice', async () => {
+  test('an append that succeeded before the connection broke is not written twice', async () => {
     const stream = newStream()
     const events = newEvents(2)
     await store.append(stream, NO_STREAM, events)
