@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../../domain/json.ts'
 import type { StoredObject } from '../../domain/ports/object-store.ts'
 
-/** Amounts by unit name, as the price book knows them: decimal strings, e.g. `{ requests: '1' }`. */
+/** Amounts by unit, as the price book names them: decimal strings, e.g. `{ requests: '1' }`. */
 export type Units = Readonly<Record<string, string>>
 
 /** Whom a call goes to, as the price book knows it. */
@@ -48,7 +48,7 @@ export type HandlerContext<Input> = {
    */
   progress(percent: number, message?: string): void
 
-  /** Runs once per job: a later attempt gets the stored value. The name is unique within the job. */
+  /** Runs once per job: a later attempt gets the stored value. Names are unique within the job. */
   step<T extends Json>(name: string, run: () => Promise<T>): Promise<T>
 
   /** Wraps one paid call: limits, deadline, metrics, and one usage record when it has delivered. */
@@ -84,6 +84,10 @@ export type JobTypeFacts = {
   /** JSON Schema, draft 2020-12. */
   readonly inputSchema: JsonObject
   readonly maxAttempts: number
+  /** Members of the input that may hold an upload id: looked up when the job is submitted. */
+  readonly uploads?: readonly string[]
+  /** Whom it calls: their prices are listed with the job type. */
+  readonly providers: readonly string[]
   /** At most so many at a time in one worker process. */
   readonly concurrencyMax?: number
 }

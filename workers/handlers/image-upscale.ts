@@ -50,6 +50,8 @@ const definition: JobTypeDefinition<UpscaleInput> = {
     'AVIF and TIFF of at most 20 MB and 24 megapixels; writes at most 100 megapixels.',
   inputSchema,
   maxAttempts: 5,
+  uploads: ['image'],
+  providers: ['weir'],
   concurrencyMax: 2,
   estimate: () => [oneImage],
   run,

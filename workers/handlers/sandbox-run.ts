@@ -87,6 +87,7 @@ const definition: JobTypeDefinition<SandboxInput> = {
     'Test mode: takes steps of a given length, fails where it is told to, and is priced per step.',
   inputSchema,
   maxAttempts: 5,
+  providers: ['sandbox'],
   estimate: ({ steps }) => Array.from({ length: steps }, () => oneCall),
   run,
 }
@@ -98,7 +99,6 @@ async function run(context: HandlerContext<SandboxInput>) {
   const done: StepDone[] = []
   for (let step = 1; step <= steps; step += 1) {
     done.push(await context.step(`step-${step}`, () => runStep(context, step)))
-    context.progress(Math.min(99, Math.floor((step * 100) / steps)), `step ${step} of ${steps}`)
   }
   const body = encodeResult(done, outputBytes)
   return { object: await context.store('result.json', body, 'application/json') }
@@ -111,6 +111,9 @@ async function runStep(context: HandlerContext<SandboxInput>, step: number): Pro
     if (input.stepMs > 0) await context.sleep(input.stepMs)
     return { value: null, units: oneCall.units }
   })
+  // Within the step, so that the step's event carries it.
+  const progress = Math.min(99, Math.floor((step * 100) / input.steps))
+  context.progress(progress, `step ${step} of ${input.steps}`)
   return { step, attempt }
 }
 

@@ -1,0 +1,55 @@
+import type { Priority } from '../../domain/job/job-events.ts'
+import type { JsonObject } from '../../domain/json.ts'
+import { publicEventTypes } from '../../domain/catalog.ts'
+import { envelope } from '../http/envelope.ts'
+
+/** Longest `userId`, characters. */
+export const userIdLengthMax = 128
+/** Largest `metadata`, characters of JSON. */
+export const metadataLengthMax = 16_384
+/** Longest deadline: 30 days. */
+export const deadlineSecondsMax = 2_592_000
+/** Jobs in one batch. */
+export const batchJobsMax = 1_000
+
+/** The body of `POST /v1/jobs`. */
+export type JobRequest = {
+  readonly type: string
+  readonly input: JsonObject
+  readonly userId?: string | null
+  readonly priority?: Priority
+  readonly webhook?: { readonly url: string; readonly events?: readonly string[] } | null
+  readonly metadata?: JsonObject
+  readonly runAt?: string | null
+  readonly deadlineSeconds?: number | null
+}
+
+export const jobRequestSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['type', 'input'],
+  properties: {
+    type: { type: 'string', minLength: 1, maxLength: 100, format: 'text' },
+    input: { type: 'object', description: 'Of the form that the job type asks for.' },
+    userId: { type: ['string', 'null'], minLength: 1, maxLength: userIdLengthMax, format: 'text' },
+    priority: { type: 'string', enum: ['low', 'normal', 'high'], default: 'normal' },
+    webhook: {
+      type: ['object', 'null'],
+      additionalProperties: false,
+      required: ['url'],
+      properties: {
+        url: { type: 'string', minLength: 1, maxLength: 2_000, format: 'text' },
+        events: {
+          type: 'array',
+          uniqueItems: true,
+          items: { type: 'string', enum: Object.values(publicEventTypes) },
+        },
+      },
+    },
+    metadata: { type: 'object', description: 'Yours; at most 16 KB.' },
+    runAt: { type: ['string', 'null'], format: 'time' },
+    deadlineSeconds: { type: ['integer', 'null'], minimum: 1, maximum: deadlineSecondsMax },
+  },
+} as const
+
+export const jobRequest = envelope<JobRequest>(jobRequestSchema)

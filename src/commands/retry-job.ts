@@ -1,0 +1,60 @@
+import { Inject } from '@nestjs/common'
+import { Command, CommandHandler } from '@nestjs/cqrs'
+import type { ICommandHandler } from '@nestjs/cqrs'
+import { accountStream } from '../../domain/account/account.ts'
+import { DomainError } from '../../domain/errors.ts'
+import { existingJob, holdIdOf, isFinished, jobStream } from '../../domain/job/job.ts'
+import type { Job } from '../../domain/job/job.ts'
+import type { CommandContext, Loaded } from '../../domain/pipeline/command-pipeline.ts'
+import { isoTime } from '../../domain/ports/clock.ts'
+import { maximum } from '../../domain/pricing/money.ts'
+import { jobCredits } from '../queries/get-credits.ts'
+import { RUNTIME } from '../runtime.ts'
+import type { Runtime } from '../runtime.ts'
+
+/** A hold for a job that is queued again outlives it by far: a year, ms. */
+const holdMsMax = 366 * 86_400_000
+
+/** Queues a failed, canceled or expired job again, with a new hold for what is left to do. */
+export class RetryJob extends Command<Loaded<Job>> {
+  readonly jobId: string
+  readonly context: CommandContext
+
+  constructor(jobId: string, context: CommandContext) {
+    super()
+    this.jobId = jobId
+    this.context = context
+  }
+}
+
+@CommandHandler(RetryJob)
+export class RetryJobHandler implements ICommandHandler<RetryJob> {
+  readonly #runtime: Runtime
+
+  constructor(@Inject(RUNTIME) runtime: Runtime) {
+    this.#runtime = runtime
+  }
+
+  async execute({ jobId, context }: RetryJob): Promise<Loaded<Job>> {
+    const { pipelines, clock, sql, ids } = this.#runtime
+    const stream = jobStream(jobId)
+    const job = existingJob((await pipelines.jobs.load(stream)).state)
+    if (!isFinished(job.status) || job.status === 'succeeded') {
+      throw new DomainError('conflict', `A job that is ${job.status} cannot be retried.`)
+    }
+    const now = clock.now()
+    const at = isoTime(now)
+    const requeue = job.requeues + 1
+    const charged = BigInt((await jobCredits(sql, [jobId])).get(jobId)?.charged ?? '0')
+    const amount = maximum(BigInt(job.spec.estimateMicro) - charged, 0n)
+    const holdId = holdIdOf(jobId, requeue)
+    const expiresAt = isoTime(now + holdMsMax)
+    const hold = { type: 'HoldCredits' as const, holdId, jobId, amount, at, expiresAt }
+    const held = { ...context, commandId: ids.derive('hold', holdId) }
+    await pipelines.accounts.handle(accountStream(context.orgId), hold, held)
+    const estimateMicro = amount.toString()
+    const command = { type: 'RequeueJob' as const, requeue, estimateMicro, at }
+    const { state, revision } = await pipelines.jobs.handle(stream, command, context)
+    return { state: existingJob(state), revision }
+  }
+}

@@ -1,0 +1,150 @@
+import { Inject } from '@nestjs/common'
+import { Command, CommandHandler } from '@nestjs/cqrs'
+import type { ICommandHandler } from '@nestjs/cqrs'
+import { accountStream } from '../../domain/account/account.ts'
+import { DomainError, invalid } from '../../domain/errors.ts'
+import { deadlineAfter, existingJob, jobStream } from '../../domain/job/job.ts'
+import type { Job } from '../../domain/job/job.ts'
+import type { JobSpec } from '../../domain/job/job-events.ts'
+import type { CommandContext, Loaded } from '../../domain/pipeline/command-pipeline.ts'
+import { isoTime } from '../../domain/ports/clock.ts'
+import { priceBookStream, priceCall, versionAt } from '../../domain/pricing/price-book.ts'
+import type { PriceBook } from '../../domain/pricing/price-book.ts'
+import { isUploadId, uploadKey, uploadUsableUntil } from '../../domain/upload/upload-key.ts'
+import type { EstimatedCall } from '../../workers/handlers/handler.ts'
+import type { JobType } from '../../workers/handlers/job-type.ts'
+import { parseTime } from '../http/envelope.ts'
+import { RUNTIME } from '../runtime.ts'
+import type { Runtime } from '../runtime.ts'
+import { metadataLengthMax } from './job-request.ts'
+import type { JobRequest } from './job-request.ts'
+
+/** Largest input that stands in the event itself, characters of JSON; a larger one is an object. */
+const inlineInputLengthMax = 32_000
+/** A hold outlives its job's deadline by this much, and a job without one by a year, ms. */
+const holdGraceMs = 3_600_000
+const holdMsMax = 366 * 86_400_000
+
+/** Takes a job: holds its credits, then writes it down. Repeating it makes the same job. */
+export class SubmitJob extends Command<Loaded<Job>> {
+  readonly jobId: string
+  readonly request: JobRequest
+  readonly context: CommandContext
+
+  constructor(jobId: string, request: JobRequest, context: CommandContext) {
+    super()
+    this.jobId = jobId
+    this.request = request
+    this.context = context
+  }
+}
+
+@CommandHandler(SubmitJob)
+export class SubmitJobHandler implements ICommandHandler<SubmitJob> {
+  readonly #runtime: Runtime
+
+  constructor(@Inject(RUNTIME) runtime: Runtime) {
+    this.#runtime = runtime
+  }
+
+  async execute({ jobId, request, context }: SubmitJob): Promise<Loaded<Job>> {
+    const { pipelines, ids } = this.#runtime
+    const spec = await this.#admit(jobId, request, context)
+    const hold = {
+      type: 'HoldCredits' as const,
+      ...{ holdId: jobId, jobId, amount: BigInt(spec.estimateMicro), at: spec.submittedAt },
+      expiresAt: holdEnd(spec),
+    }
+    const held = { ...context, commandId: ids.derive('hold', jobId) }
+    await pipelines.accounts.handle(accountStream(context.orgId), hold, held)
+    const submitted = { ...context, commandId: ids.derive('submit', jobId) }
+    const command = { type: 'SubmitJob' as const, spec }
+    const { state, revision } = await pipelines.jobs.handle(jobStream(jobId), command, submitted)
+    return { state: existingJob(state), revision }
+  }
+
+  async #admit(jobId: string, request: JobRequest, context: CommandContext): Promise<JobSpec> {
+    const { pipelines, clock, jobTypes } = this.#runtime
+    const type = jobTypes.get(request.type)
+    if (!type) throw unknownType(request.type, [...jobTypes.keys()])
+    const calls = type.estimate(request.input)
+    const metadata = request.metadata ?? {}
+    if (JSON.stringify(metadata).length > metadataLengthMax) throw metadataTooLarge()
+    this.#checkWebhook(request)
+    await this.#checkUploads(type, request, context.orgId)
+    const now = clock.now()
+    const submittedAt = isoTime(now)
+    const runAtMs = request.runAt ? parseTime(request.runAt) : null
+    const runAt = runAtMs !== null && runAtMs > now ? isoTime(runAtMs) : null
+    const { state: book } = await pipelines.priceBook.load(priceBookStream)
+    const deadlineSeconds = request.deadlineSeconds ?? null
+    return {
+      ...{ jobId, orgId: context.orgId, userId: request.userId ?? null, jobType: type.type },
+      ...(await this.#keepInput(jobId, request)),
+      ...{ priority: request.priority ?? 'normal', metadata, runAt, deadlineSeconds },
+      webhook: request.webhook
+        ? { url: request.webhook.url, events: request.webhook.events ?? null }
+        : null,
+      deadlineAt: deadlineAfter(runAt ?? submittedAt, deadlineSeconds),
+      attemptsMax: type.maxAttempts,
+      ...estimate(book, calls, submittedAt),
+      traceparent: context.traceparent,
+      submittedAt,
+    }
+  }
+
+  async #keepInput(jobId: string, { input }: JobRequest) {
+    const text = JSON.stringify(input)
+    if (text.length <= inlineInputLengthMax) return { input, inputKey: null }
+    const inputKey = `inputs/${jobId}`
+    const bytes = new TextEncoder().encode(text)
+    const options = { contentType: 'application/json', bytesMax: bytes.length }
+    await this.#runtime.objects.put(inputKey, bytes, options)
+    return { input: null, inputKey }
+  }
+
+  #checkWebhook({ webhook }: JobRequest): void {
+    if (!webhook) return
+    const verdict = this.#runtime.checkUrl(webhook.url)
+    if (verdict.ok) return
+    const help = verdict.wouldHelp
+      ? ' For development, start weir with WEIR_ALLOW_PRIVATE_WEBHOOKS=true.'
+      : ''
+    throw invalid('invalid_input', [{ pointer: '/webhook/url', detail: verdict.reason + help }])
+  }
+
+  async #checkUploads(type: JobType, request: JobRequest, orgId: string): Promise<void> {
+    const { objects, clock } = this.#runtime
+    for (const member of type.uploads ?? []) {
+      const ref = request.input[member]
+      if (typeof ref !== 'string' || !isUploadId(ref)) continue
+      const usable = uploadUsableUntil(ref) > clock.now()
+      if (usable && (await objects.head(uploadKey(orgId, ref)))) continue
+      const detail = 'is not an upload of yours that is complete and younger than 24 hours'
+      throw invalid('invalid_input', [{ pointer: `/input/${member}`, detail }])
+    }
+  }
+}
+
+/** The most that a job can cost, at the prices in force. */
+function estimate(book: PriceBook, calls: readonly EstimatedCall[], at: string) {
+  const version = versionAt(book, at)
+  let sum = 0n
+  for (const call of calls) sum += priceCall(version, call).chargedMicro
+  return { estimateMicro: sum.toString(), priceVersion: version?.version ?? 0 }
+}
+
+function holdEnd({ deadlineAt, submittedAt }: JobSpec): string {
+  if (deadlineAt !== null) return isoTime(Date.parse(deadlineAt) + holdGraceMs)
+  return isoTime(Date.parse(submittedAt) + holdMsMax)
+}
+
+function unknownType(type: string, known: readonly string[]): DomainError {
+  const detail = `is not a job type here; known are ${known.join(', ')}`
+  return invalid('invalid_input', [{ pointer: '/type', detail: `${JSON.stringify(type)} ${detail}` }])
+}
+
+function metadataTooLarge(): DomainError {
+  const detail = `has at most ${metadataLengthMax} characters of JSON`
+  return invalid('invalid_request', [{ pointer: '/metadata', detail }])
+}

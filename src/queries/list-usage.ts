@@ -1,0 +1,112 @@
+import { invalid } from '../../domain/errors.ts'
+import type { JsonObject } from '../../domain/json.ts'
+import { page, pageRequest, textParam, timeParam } from '../http/paging.ts'
+import type { Page, Query } from '../http/paging.ts'
+import type { Sql } from './sql.ts'
+
+/** One provider call. */
+export type UsageView = {
+  readonly usageId: string
+  readonly jobId: string
+  readonly userId: string | null
+  readonly provider: string
+  readonly model: string | null
+  readonly units: JsonObject
+  readonly ms: number
+  readonly costNanoUsd: string
+  readonly chargedMicro: string
+  readonly priceVersion: number
+  readonly at: string
+}
+
+// $1 org, $2 job, $3 user, $4 provider, $5 from, $6 to, $7 $8 after (at, id), $9 limit
+const listStatement = `
+  SELECT usage_id AS "usageId", job_id AS "jobId", user_id AS "userId", provider, model, units, ms,
+    cost_nano_usd::text AS "costNanoUsd", charged_micro::text AS "chargedMicro",
+    price_version AS "priceVersion", called_at AS at
+  FROM usage_entry
+  WHERE org_id = $1
+    AND ($2::text IS NULL OR job_id = $2)
+    AND ($3::text IS NULL OR user_id = $3)
+    AND ($4::text IS NULL OR provider = $4)
+    AND ($5::timestamptz IS NULL OR called_at >= $5)
+    AND ($6::timestamptz IS NULL OR called_at < $6)
+    AND ($7::timestamptz IS NULL OR (called_at, usage_id) < ($7, $8))
+  ORDER BY called_at DESC, usage_id DESC
+  LIMIT $9`
+
+/** Provider calls of an org, newest first. */
+export async function listUsage(sql: Sql, orgId: string, query: Query): Promise<Page<UsageView>> {
+  const filters = [
+    orgId,
+    textParam(query, 'jobId'),
+    textParam(query, 'userId'),
+    textParam(query, 'provider'),
+    timeParam(query, 'from'),
+    timeParam(query, 'to'),
+  ]
+  const request = pageRequest(query, filters)
+  const [at = null, usageId = null] = request.after ?? []
+  const values = [...filters, at, usageId, request.limit + 1]
+  const rows = await sql<UsageView>('list-usage', listStatement, values)
+  return page(
+    rows,
+    request,
+    (row) => [row.at, row.usageId],
+    (row) => row,
+  )
+}
+
+const groups = {
+  provider: 'provider',
+  model: 'model',
+  userId: 'user_id',
+  jobType: 'job_type',
+  day: `to_char(called_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')`,
+} as const
+
+const isGroup = (name: string): name is keyof typeof groups => Object.hasOwn(groups, name)
+
+export type UsageSummary = {
+  readonly key: string | null
+  readonly calls: number
+  readonly units: JsonObject
+  readonly ms: number
+  readonly costNanoUsd: string
+  readonly chargedMicro: string
+}
+
+/** Usage of an org, summed by one property. */
+export async function summarizeUsage(
+  sql: Sql,
+  orgId: string,
+  query: Query,
+): Promise<{ items: readonly UsageSummary[] }> {
+  const groupBy = textParam(query, 'groupBy') ?? 'provider'
+  if (!isGroup(groupBy)) {
+    const detail = `must be one of ${Object.keys(groups).join(', ')}`
+    throw invalid('invalid_request', [{ pointer: '?groupBy', detail }])
+  }
+  const key = groups[groupBy]
+  const items = await sql<UsageSummary>(
+    `summarize-usage-${groupBy}`,
+    `WITH chosen AS (
+       SELECT ${key} AS key, units, ms, cost_nano_usd, charged_micro FROM usage_entry
+       WHERE org_id = $1
+         AND ($2::timestamptz IS NULL OR called_at >= $2)
+         AND ($3::timestamptz IS NULL OR called_at < $3)
+     ), unit AS (
+       SELECT key, u.key AS unit, sum(u.value::numeric)::text AS count
+       FROM chosen, json_each_text(units) u GROUP BY key, u.key
+     ), units AS (
+       SELECT key, json_object_agg(unit, count) AS units FROM unit GROUP BY key
+     )
+     SELECT c.key, count(*)::int AS calls, coalesce(min(u.units::text), '{}')::json AS units,
+       sum(c.ms)::float8 AS ms, sum(c.cost_nano_usd)::text AS "costNanoUsd",
+       sum(c.charged_micro)::text AS "chargedMicro"
+     FROM chosen c LEFT JOIN units u ON u.key IS NOT DISTINCT FROM c.key
+     GROUP BY c.key ORDER BY sum(c.charged_micro) DESC, c.key`,
+    [orgId, timeParam(query, 'from'), timeParam(query, 'to')],
+  )
+  return { items }
+}
