@@ -1,7 +1,7 @@
 const keyCharactersMax = 512
 const segment = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/
 
-/** The key is not made of safe names: a bug of the caller, who builds keys from ids and own names. */
+/** The key is not made of safe names: a bug of the caller, who makes keys of ids and own names. */
 export class InvalidObjectKey extends Error {
   override readonly name = 'InvalidObjectKey'
 }

@@ -22,9 +22,10 @@ type Waiting = {
  * one, which is one file with one fsync, linked under every key. The file system counts the links
  * and frees the file with the last of them, so deleting needs no compaction.
  *
- * Measured with 300-byte objects on two cores, 32 puts at a time: a file and a folder fsync per
- * object 5,600/s at 220 µs of CPU each; with folder fsyncs batched 5,100 to 6,600/s at 180–220 µs;
- * this 13,000/s at 59 µs. With 256 at a time 28,000/s at 30 µs. Alone a put takes 0.7 ms either way.
+ * Measured with 300-byte objects on two cores, 32 puts at a time: a file and a folder fsync for
+ * each object 5,600/s at 220 µs of CPU; with folder fsyncs batched 5,100 to 6,600/s at 180 to
+ * 220 µs; this 13,000/s at 59 µs. With 256 at a time 28,000/s at 30 µs. Alone a put takes 0.7 ms
+ * either way.
  */
 export class SmallObjectBatch {
   readonly #folder: ObjectFolder

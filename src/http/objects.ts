@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { DomainError, errorTable } from '../../domain/errors.ts'
+import { DomainError } from '../../domain/errors.ts'
 import type { Clock } from '../../domain/ports/clock.ts'
 import {
   ObjectMissing,
@@ -9,6 +9,7 @@ import {
   type StoredObject,
 } from '../../domain/ports/object-store.ts'
 import type { ObjectPermit, PermitCheck } from '../../domain/upload/object-permit.ts'
+import { refusalOf, sendProblem } from './problem.ts'
 
 type GetPermit = Extract<ObjectPermit, { method: 'GET' }>
 type PutPermit = Extract<ObjectPermit, { method: 'PUT' }>
@@ -38,7 +39,8 @@ class WrongLength extends Error {
 
 /**
  * `GET`, `HEAD` and `PUT /v1/objects/*` for signed URLs. The URL is the permission: no header is
- * looked at. Bodies stream in both directions and are never whole in memory.
+ * looked at. Bodies stream in both directions and are never whole in memory. `request.weir` has to
+ * be set by a hook of the instance.
  */
 export function registerObjectRoutes(fastify: FastifyInstance, options: ObjectRouteOptions): void {
   // A scope of its own: here, unlike elsewhere, a body of any type goes to the handler unread.
@@ -46,7 +48,7 @@ export function registerObjectRoutes(fastify: FastifyInstance, options: ObjectRo
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
     scope.setErrorHandler((error, request, reply) => {
-      const refusal = refusalOf(error)
+      const refusal = objectRefusal(error)
       if (refusal.code === 'internal') request.log.error({ err: error }, 'object request failed')
       return sendProblem(refusal, request, reply)
     })
@@ -66,12 +68,9 @@ export function registerObjectRoutes(fastify: FastifyInstance, options: ObjectRo
   })
 }
 
-function refusalOf(error: unknown): DomainError {
-  if (error instanceof DomainError) return error
-  if (error instanceof ObjectMissing) {
-    return new DomainError('not_found', 'The object is not there (any more).')
-  }
-  return new DomainError('internal', 'The request could not be carried out.')
+function objectRefusal(error: unknown): DomainError {
+  if (!(error instanceof ObjectMissing)) return refusalOf(error)
+  return new DomainError('not_found', 'The object is not there (any more).')
 }
 
 async function send(
@@ -191,21 +190,4 @@ function contentDisposition(downloadName: string | null): string {
     (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
   )
   return `attachment; filename="${plain}"; filename*=UTF-8''${encoded}`
-}
-
-function sendProblem(error: DomainError, request: FastifyRequest, reply: FastifyReply) {
-  const { status, title } = errorTable[error.code]
-  return reply
-    .code(status)
-    .header('x-request-id', request.id)
-    .type('application/problem+json')
-    .send({
-      type: `/v1/docs#${error.code}`,
-      title,
-      status,
-      detail: error.message,
-      code: error.code,
-      requestId: request.id,
-      ...error.extra,
-    })
 }

@@ -83,7 +83,7 @@ describe('files', () => {
     expect(await readdir(join(folder, 'tmp'))).toEqual([])
   })
 
-  test('the sweep removes what a killed process left, and nothing that is being written', async () => {
+  test('the sweep removes what a killed process left, not what is being written', async () => {
     const store = open()
     await store.put('kept', Buffer.from('x'), options)
     await writeFile(join(folder, 'tmp', 'left-behind'), 'half of an obj')

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import fastify, { type FastifyInstance } from 'fastify'
 import { Clock } from '../../domain/ports/clock.ts'
 import { registerObjectRoutes, type ServedObjectStore } from '../../src/http/objects.ts'
+import type { RequestContext } from '../../src/http/request-context.ts'
 
 /** The system's time, moved by `aheadMs`. */
 export class MovableClock extends Clock {
@@ -27,8 +28,12 @@ export type ObjectServer<Store> = {
 export async function serveObjects<Store extends ServedObjectStore>(
   create: (options: { baseUrl: string; secretKey: Buffer; clock: MovableClock }) => Store,
 ): Promise<ObjectServer<Store>> {
-  const server = fastify({ genReqId: () => 'request-1' })
+  const server = fastify()
   const clock = new MovableClock()
+  server.addHook('onRequest', async (request, reply) => {
+    request.weir = requestContext()
+    reply.header('x-request-id', request.weir.requestId)
+  })
   // The store needs the address and the routes need the store: the port is asked for first.
   const probe = server.server.listen(0, '127.0.0.1')
   await once(probe, 'listening')
@@ -39,4 +44,16 @@ export async function serveObjects<Store extends ServedObjectStore>(
   registerObjectRoutes(server, { store, clock })
   await server.ready()
   return { store, clock, baseUrl, server }
+}
+
+function requestContext(): RequestContext {
+  return {
+    requestId: 'request-1',
+    traceparent: '',
+    startedAt: 0,
+    principal: null,
+    subjectId: '',
+    jobId: null,
+    errorCode: null,
+  }
 }
