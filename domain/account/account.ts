@@ -27,6 +27,9 @@ export const accountStream = (orgId: string): string => `account-${orgId}`
 /** Live API keys of one org. */
 export const apiKeysMax = 50
 
+/** Grants that one run of ExpireCredits ends: its events are one append. */
+const expiriesMax = 500
+
 // State
 
 export type Hold = {
@@ -329,14 +332,14 @@ function adjust(account: Account, command: Of<'AdjustCredits'>): readonly Accoun
   return [{ type: 'CreditsRevoked', data }]
 }
 
-/** What open holds reserve stays until they are settled; the next run takes the rest. */
+/** What open holds reserve, or is beyond the limit of one run, stays for the next run. */
 function expire(account: Account, at: string): readonly AccountEvent[] {
   let free = maximum(account.posted - account.held + account.overdraft, 0n)
   const events: AccountEvent[] = []
-  for (const { grantId, remaining, ...terms } of account.grants) {
-    if (!isExpired({ grantId, remaining, ...terms }, at)) continue
+  const expired = account.grants.filter((grant) => isExpired(grant, at))
+  for (const { grantId, remaining } of expired.slice(0, expiriesMax)) {
     const amount = minimum(remaining, free)
-    if (amount === 0n) continue
+    if (amount === 0n) break
     free -= amount
     events.push({ type: 'CreditsExpired', data: { grantId, amountMicro: amount.toString() } })
   }

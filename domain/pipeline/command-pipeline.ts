@@ -1,8 +1,15 @@
+import { assert } from '../assert.ts'
 import type { NewEvent, RecordedEvent } from '../envelope.ts'
 import { DomainError } from '../errors.ts'
 import { isoTime } from '../ports/clock.ts'
 import type { Clock } from '../ports/clock.ts'
-import { NO_STREAM, readAll, RevisionConflict, UnknownOutcome } from '../ports/event-store.ts'
+import {
+  appendCountMax,
+  NO_STREAM,
+  readAll,
+  RevisionConflict,
+  UnknownOutcome,
+} from '../ports/event-store.ts'
 import type { EventStore } from '../ports/event-store.ts'
 import type { Ids } from '../ports/ids.ts'
 import type { SnapshotStore } from '../ports/snapshot-store.ts'
@@ -66,8 +73,7 @@ type Waiting<State, Command, Event> = {
 }
 
 type Answer<State, Event> =
-  | { readonly handled: Handled<State, Event> }
-  | { readonly refusal: DomainError }
+  { readonly handled: Handled<State, Event> } | { readonly refusal: DomainError }
 
 export class CommandPipeline<State, Command, Event extends StorableEvent> {
   readonly #aggregate: Aggregate<State, Command, Event>
@@ -98,7 +104,7 @@ export class CommandPipeline<State, Command, Event extends StorableEvent> {
   /** The state as it is now: reads what the stream has gained since it was last seen. */
   async load(stream: string): Promise<Loaded<State>> {
     const known = this.#cache.get(stream) ?? (await this.#fromSnapshot(stream))
-    const events = await readAll(this.#ports.store, stream, known.revision + 1)
+    const events = await this.#read(stream, known.revision + 1)
     return this.#remember(stream, this.#advance(known, events))
   }
 
@@ -114,7 +120,8 @@ export class CommandPipeline<State, Command, Event extends StorableEvent> {
       const batch = queue.splice(0, batchMax)
       try {
         const answers = await this.#execute(stream, batch)
-        batch.forEach((waiting, index) => reply(waiting, answers[index]))
+        queue.unshift(...batch.slice(answers.length))
+        answers.forEach((answer, index) => reply(batch[index], answer))
       } catch (error) {
         this.#cache.delete(stream)
         for (const waiting of batch) waiting.reject(error)
@@ -153,6 +160,8 @@ export class CommandPipeline<State, Command, Event extends StorableEvent> {
     for (const { command, context } of batch) {
       try {
         const decided = decider.decide(state, command)
+        // What one append cannot take is left without an answer, for the next batch.
+        if (events.length > 0 && events.length + decided.length > appendCountMax) break
         for (const event of decided) state = decider.evolve(state, event)
         revision += decided.length
         events.push(...this.#envelopes(decided, context))
@@ -197,11 +206,20 @@ export class CommandPipeline<State, Command, Event extends StorableEvent> {
     }
   }
 
+  async #read(stream: string, fromRevision: number): Promise<readonly RecordedEvent[]> {
+    try {
+      return await readAll(this.#ports.store, stream, fromRevision)
+    } catch (error) {
+      throw unreachableStore(error)
+    }
+  }
+
   async #fromSnapshot(stream: string): Promise<Loaded<State>> {
     const { snapshot, decider } = this.#aggregate
     const nothing = { state: decider.initial, revision: NO_STREAM }
     if (!snapshot) return nothing
-    const found = await this.#ports.snapshots.load(stream, snapshot.version)
+    // A snapshot that cannot be read costs time, nothing else.
+    const found = await this.#ports.snapshots.load(stream, snapshot.version).catch(() => null)
     const state = found && snapshot.decode(found.state)
     if (!found || state === null) return nothing
     this.#snapshotAt.set(stream, found.revision)
@@ -241,11 +259,11 @@ export class CommandPipeline<State, Command, Event extends StorableEvent> {
 }
 
 function reply<State, Command, Event>(
-  waiting: Waiting<State, Command, Event>,
-  answer: Answer<State, Event> | undefined,
+  waiting: Waiting<State, Command, Event> | undefined,
+  answer: Answer<State, Event>,
 ): void {
-  if (!answer) waiting.reject(new Error('a command was left without an answer'))
-  else if ('refusal' in answer) waiting.reject(answer.refusal)
+  assert(waiting, 'an answer has its command')
+  if ('refusal' in answer) waiting.reject(answer.refusal)
   else waiting.resolve(answer.handled)
 }
 
@@ -253,6 +271,7 @@ function tooBusy(): DomainError {
   return new DomainError('unavailable', 'Too many writers at once; try again.')
 }
 
-function unreachableStore(cause: Error): DomainError {
-  return new DomainError('unavailable', `The event store does not answer: ${cause.message}`)
+function unreachableStore(cause: unknown): DomainError {
+  const why = cause instanceof Error ? cause.message : String(cause)
+  return new DomainError('unavailable', `The event store does not answer: ${why}`)
 }

@@ -333,6 +333,12 @@ describe('expiry', () => {
       .when(a.expire(at(10)))
       .doesNothing()
   })
+  test('of very many grants takes more than one run', () => {
+    const many = Array.from({ length: 501 }, (_, index) => a.grant(`e${index}`, 1n, terms))
+    const account = after(open, ...many, a.expire(at(10)))
+    expect(account).toMatchObject({ posted: 1n, grants: [{ grantId: 'e500' }] })
+    expect(run(account, a.expire(at(10)))).toMatchObject({ posted: 0n, grants: [] })
+  })
   test('leaves what an open hold reserves, until that is settled', () => {
     const held = [...granted, a.hold('h1', 90n)]
     given(...held)
