@@ -11,7 +11,7 @@ import type {
   StoredAllocation,
   UsageRecorded,
 } from './account-events.ts'
-import { allocate, burn, insertGrant, isExpired } from './burn.ts'
+import { allocate, burn, expiriesMax, insertGrant, isExpired } from './burn.ts'
 import type { Allocation, Grant, GrantKind } from './burn.ts'
 import { noClosedHolds, remember, rememberLate } from './closed-holds.ts'
 import type { ClosedHolds } from './closed-holds.ts'
@@ -26,9 +26,6 @@ export const accountStream = (orgId: string): string => `account-${orgId}`
 
 /** Live API keys of one org. */
 export const apiKeysMax = 50
-
-/** Grants that one run of ExpireCredits ends: its events are one append. */
-const expiriesMax = 500
 
 // State
 

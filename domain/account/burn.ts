@@ -27,6 +27,9 @@ export type Grant = {
 /** How much of which grant a debit took; stored on the debit, so that refunds can unwind it. */
 export type Allocation = { readonly grantId: string; readonly amount: bigint }
 
+/** Grants that one run of ExpireCredits ends: its events are one append. */
+export const expiriesMax = 500
+
 const never = '9999'
 const promoFirst = (kind: GrantKind): number => (kind === 'promo' ? 0 : 1)
 
