@@ -15,7 +15,7 @@ export const errorTable = {
   },
   conflict: { status: 409, title: 'The state of the thing does not allow that' },
   too_large: { status: 413, title: 'The request is too large' },
-  unsupported_media_type: { status: 415, title: 'The body must be application/json' },
+  unsupported_media_type: { status: 415, title: 'The body has the wrong content type' },
   invalid_input: { status: 422, title: 'The input is not acceptable' },
   idempotency_mismatch: {
     status: 422,

@@ -32,6 +32,10 @@ export type Runtime = {
   readonly idempotency: IdempotencyStore
   readonly jobTypes: ReadonlyMap<string, JobType>
   readonly secretKey: Uint8Array
+  /** Runs something again and again, ms apart; returns how to stop. */
+  readonly every: (ms: number, run: () => void) => () => void
+  /** Resolves when requests can be served. @throws DomainError `unavailable` */
+  readonly checkReady: () => Promise<void>
   readonly checkUrl: (url: string) => UrlVerdict
 }
 

@@ -1,0 +1,123 @@
+import type { GrantKind } from '../../domain/account/burn.ts'
+import { grantKinds } from '../../domain/account/burn.ts'
+import type { Scope } from '../../domain/account/account-events.ts'
+import { invalid } from '../../domain/errors.ts'
+import { amountMicroMax } from '../../domain/pricing/money.ts'
+import { priceUnits } from '../../domain/pricing/price-book.ts'
+import type { PriceLine } from '../../domain/pricing/price-book.ts'
+import { envelope } from './envelope.ts'
+
+// The bodies of the admin's commands. Schemas stand here once: they check and they document.
+
+export const allScopes: readonly Scope[] = [
+  'jobs:write',
+  'jobs:read',
+  'billing:read',
+  'webhooks:write',
+]
+
+const name = { type: 'string', minLength: 1, maxLength: 200, format: 'text' } as const
+const reason = { type: 'string', minLength: 1, maxLength: 1_000, format: 'text' } as const
+
+export type OrgRequest = { readonly name: string; readonly overdraft?: string }
+export const orgRequestSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['name'],
+  properties: { name, overdraft: { type: 'string', format: 'amount' } },
+} as const
+export const orgRequest = envelope<OrgRequest>(orgRequestSchema)
+
+export type KeyRequest = { readonly name?: string; readonly scopes?: readonly Scope[] }
+export const keyRequestSchema = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    name,
+    scopes: {
+      type: 'array',
+      minItems: 1,
+      uniqueItems: true,
+      items: { type: 'string', enum: allScopes },
+    },
+  },
+} as const
+export const keyRequest = envelope<KeyRequest>(keyRequestSchema)
+
+export type GrantRequest = {
+  readonly amount: string
+  readonly kind: GrantKind
+  readonly reason: string
+  readonly expiresAt?: string | null
+  readonly priority?: number
+}
+export const grantRequestSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['amount', 'kind', 'reason'],
+  properties: {
+    amount: { type: 'string', format: 'amount', description: 'Micro-credits.' },
+    kind: { type: 'string', enum: grantKinds },
+    reason,
+    expiresAt: { type: ['string', 'null'], format: 'time' },
+    priority: { type: 'integer', minimum: 0, maximum: 1_000, default: 100 },
+  },
+} as const
+export const grantRequest = envelope<GrantRequest>(grantRequestSchema)
+
+export type AdjustmentRequest = { readonly amount: string; readonly reason: string }
+export const adjustmentRequestSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['amount', 'reason'],
+  properties: {
+    amount: { type: 'string', format: 'signed-amount', description: 'Micro-credits; -n takes.' },
+    reason,
+  },
+} as const
+export const adjustmentRequest = envelope<AdjustmentRequest>(adjustmentRequestSchema)
+
+export type PricesRequest = {
+  readonly prices: readonly PriceLine[]
+  readonly effectiveAt?: string | null
+  readonly reason?: string
+}
+const decimal = { type: 'string', pattern: '^\\d{1,15}(\\.\\d{1,12})?$' } as const
+export const pricesRequestSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['prices'],
+  properties: {
+    prices: {
+      type: 'array',
+      minItems: 1,
+      maxItems: 2_000,
+      items: {
+        type: 'object',
+        additionalProperties: false,
+        required: ['provider', 'model', 'unit', 'costUsd', 'priceCredits'],
+        properties: {
+          provider: name,
+          model: { ...name, type: ['string', 'null'] },
+          unit: { type: 'string', enum: priceUnits },
+          costUsd: { ...decimal, description: 'Provider cost per unit, USD.' },
+          priceCredits: { ...decimal, description: 'Customer price per unit, credits.' },
+        },
+      },
+    },
+    effectiveAt: { type: ['string', 'null'], format: 'time' },
+    reason,
+  },
+} as const
+export const pricesRequest = envelope<PricesRequest>(pricesRequestSchema)
+
+/** Reads an amount that the schema has let through. @throws DomainError beyond the limit or zero */
+export function boundedAmount(text: string): bigint {
+  const amount = BigInt(text)
+  const size = amount < 0n ? -amount : amount
+  if (size === 0n || size > amountMicroMax) {
+    const detail = `must be from 1 to ${amountMicroMax} micro-credits`
+    throw invalid('invalid_request', [{ pointer: '/amount', detail }])
+  }
+  return amount
+}

@@ -1,0 +1,24 @@
+import type { JobView } from '../../domain/job/job-view.ts'
+import type { Ids } from '../../domain/ports/ids.ts'
+import { errorTable } from '../../domain/errors.ts'
+import { problemBody, refusalOf } from './problem.ts'
+
+/**
+ * The id of one job of a batch: it follows from the batch, so that a repetition makes the same
+ * jobs, and carries the batch's time like every other job id (UUIDv7).
+ */
+export function batchJobId(ids: Ids, subjectId: string, index: number): string {
+  const derived = ids.derive('batch-job', subjectId, String(index))
+  return `${subjectId.slice(0, 14)}7${derived.slice(15)}`
+}
+
+/** One job of a batch: accepted, or refused without touching the others. */
+export async function batchItem(requestId: string, submit: () => Promise<JobView>) {
+  try {
+    return { status: 202, job: await submit() }
+  } catch (error) {
+    const refusal = refusalOf(error)
+    const { status } = errorTable[refusal.code]
+    return { status, error: problemBody(refusal, requestId) }
+  }
+}

@@ -1,0 +1,167 @@
+import { Body, Controller, Get, Header, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common'
+import { CommandBus } from '@nestjs/cqrs'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { CancelJob } from '../commands/cancel-job.ts'
+import { batchJobsMax, jobRequest } from '../commands/job-request.ts'
+import { RetryJob } from '../commands/retry-job.ts'
+import { SubmitJob } from '../commands/submit-job.ts'
+import { DomainError, invalid } from '../../domain/errors.ts'
+import { isFinished } from '../../domain/job/job.ts'
+import type { Job } from '../../domain/job/job.ts'
+import { estimatedCredits, jobView } from '../../domain/job/job-view.ts'
+import type { JobView } from '../../domain/job/job-view.ts'
+import type { Loaded } from '../../domain/pipeline/command-pipeline.ts'
+import { getJob, showJob } from '../queries/get-job.ts'
+import { listJobEvents } from '../queries/list-job-events.ts'
+import { listJobs } from '../queries/list-jobs.ts'
+import { JobChannels } from '../realtime/job-channels.ts'
+import { RUNTIME } from '../runtime.ts'
+import type { Runtime } from '../runtime.ts'
+import { NeedsScope, OpenToClients } from './access.ts'
+import { Answer } from './answer.ts'
+import { batchItem, batchJobId } from './batch.ts'
+import type { Query as QueryParams } from './paging.ts'
+import { preferredWaitMs } from './prefer.ts'
+import { commandContext, tenantOf } from './request-context.ts'
+import { streamJobEvents } from './sse.ts'
+
+/** How long a link to a result is valid, ms. */
+const resultUrlMs = 5 * 60_000
+
+@Controller('v1/jobs')
+export class JobsController {
+  readonly #runtime: Runtime
+  readonly #commands: CommandBus
+  readonly #channels: JobChannels
+
+  constructor(
+    @Inject(RUNTIME) runtime: Runtime,
+    @Inject(CommandBus) commands: CommandBus,
+    @Inject(JobChannels) channels: JobChannels,
+  ) {
+    this.#runtime = runtime
+    this.#commands = commands
+    this.#channels = channels
+  }
+
+  @Post()
+  @NeedsScope('jobs:write')
+  async submit(@Req() request: FastifyRequest, @Body() body: unknown): Promise<Answer> {
+    const waitMs = preferredWaitMs(request)
+    const context = commandContext(request, tenantOf(request).orgId)
+    const jobId = request.weir.subjectId
+    request.weir.jobId = jobId
+    const submitted = await this.#commands.execute(
+      new SubmitJob(jobId, jobRequest(body), context),
+    )
+    const location = `${this.#runtime.config.publicUrl}/v1/jobs/${jobId}`
+    if (waitMs === null) return new Answer(202, this.#view(submitted), { location })
+    await this.#channels.untilFinished(jobId, waitMs)
+    const job = await this.#fresh(request, jobId)
+    const preference = `wait=${waitMs / 1000}`
+    return new Answer(202, job, { location, 'preference-applied': preference })
+  }
+
+  @Post('batch')
+  @HttpCode(200)
+  @NeedsScope('jobs:write')
+  async submitBatch(@Req() request: FastifyRequest, @Body() body: unknown): Promise<unknown> {
+    const jobs = jobsOf(body)
+    const { orgId } = tenantOf(request)
+    const { subjectId } = request.weir
+    const items = jobs.map((item, index) =>
+      batchItem(request.weir.requestId, async () => {
+        const jobId = batchJobId(this.#runtime.ids, subjectId, index)
+        const context = { ...commandContext(request, orgId), commandId: jobId }
+        return this.#view(
+          await this.#commands.execute(new SubmitJob(jobId, jobRequest(item), context)),
+        )
+      }),
+    )
+    return { items: await Promise.all(items) }
+  }
+
+  @Get()
+  @NeedsScope('jobs:read')
+  async list(@Req() request: FastifyRequest, @Query() query: QueryParams): Promise<unknown> {
+    return listJobs(this.#runtime, tenantOf(request).orgId, query)
+  }
+
+  @Get(':jobId')
+  @OpenToClients('jobs:read')
+  async get(@Req() request: FastifyRequest, @Param('jobId') jobId: string): Promise<JobView> {
+    return this.#fresh(request, jobId)
+  }
+
+  @Post(':jobId/cancel')
+  @NeedsScope('jobs:write')
+  async cancel(@Req() request: FastifyRequest, @Param('jobId') jobId: string): Promise<Answer> {
+    const { orgId } = (await getJob(this.#runtime, tenantOf(request), jobId)).state.spec
+    const context = commandContext(request, orgId)
+    const canceled = await this.#commands.execute(new CancelJob(jobId, context))
+    return new Answer(202, await showJob(this.#runtime, canceled))
+  }
+
+  @Post(':jobId/retry')
+  @NeedsScope('jobs:write')
+  async retry(@Req() request: FastifyRequest, @Param('jobId') jobId: string): Promise<Answer> {
+    const { orgId } = (await getJob(this.#runtime, tenantOf(request), jobId)).state.spec
+    const context = commandContext(request, orgId)
+    const retried = await this.#commands.execute(new RetryJob(jobId, context))
+    return new Answer(202, await showJob(this.#runtime, retried))
+  }
+
+  @Get(':jobId/events')
+  @OpenToClients('jobs:read')
+  @Header('vary', 'accept')
+  async events(
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+    @Param('jobId') jobId: string,
+    @Query() query: QueryParams,
+  ): Promise<unknown> {
+    const { state, revision } = await getJob(this.#runtime, tenantOf(request), jobId)
+    if (!(request.headers.accept ?? '').includes('text/event-stream')) {
+      return listJobEvents(this.#runtime, jobId, query)
+    }
+    const job = { revision, isFinished: isFinished(state.status) }
+    const { every } = this.#runtime
+    return streamJobEvents({
+      ...{ request, reply, jobId, query, job, every },
+      channels: this.#channels,
+    })
+  }
+
+  @Get(':jobId/result')
+  @OpenToClients('jobs:read')
+  async result(@Req() request: FastifyRequest, @Param('jobId') jobId: string): Promise<Answer> {
+    const { state } = await getJob(this.#runtime, tenantOf(request), jobId)
+    if (!isFinished(state.status)) {
+      throw new DomainError('conflict', `The job is ${state.status}; it has no result yet.`)
+    }
+    if (!state.result) throw new DomainError('not_found', 'The job ended without a result.')
+    const { objects, clock } = this.#runtime
+    const signed = await objects.signGet(state.result.key, clock.now() + resultUrlMs)
+    return new Answer(302, undefined, { location: signed.url, 'cache-control': 'no-store' })
+  }
+
+  #view({ state, revision }: Loaded<Job>): JobView {
+    return jobView(state, revision, this.#runtime.config.publicUrl, estimatedCredits(state))
+  }
+
+  async #fresh(request: FastifyRequest, jobId: string): Promise<JobView> {
+    request.weir.jobId = jobId
+    return showJob(this.#runtime, await getJob(this.#runtime, tenantOf(request), jobId))
+  }
+}
+
+/** The list of a batch; what its items hold is judged one by one. */
+function jobsOf(body: unknown): readonly unknown[] {
+  const isObject = typeof body === 'object' && body !== null
+  const jobs: unknown = isObject && 'jobs' in body ? body.jobs : undefined
+  if (!Array.isArray(jobs) || jobs.length === 0 || jobs.length > batchJobsMax) {
+    const detail = `must be a list of 1 to ${batchJobsMax} jobs`
+    throw invalid('invalid_request', [{ pointer: '/jobs', detail }])
+  }
+  return jobs
+}

@@ -1,0 +1,2 @@
+/** Largest upload, bytes. Job types may take less. */
+export const uploadBytesMax = 100_000_000

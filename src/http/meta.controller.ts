@@ -1,0 +1,78 @@
+import { Controller, Get, Inject, Req } from '@nestjs/common'
+import type { FastifyRequest } from 'fastify'
+import { DomainError } from '../../domain/errors.ts'
+import { isoTime } from '../../domain/ports/clock.ts'
+import { formatPico, storedAmount } from '../../domain/pricing/money.ts'
+import { priceBookStream, versionAt } from '../../domain/pricing/price-book.ts'
+import { readDevFile } from '../supervisor/dev-file.ts'
+import { RUNTIME } from '../runtime.ts'
+import type { Runtime } from '../runtime.ts'
+import { NeedsScope, Public } from './access.ts'
+import { signClientToken } from './credentials.ts'
+
+const pageTokenMs = 3_600_000
+const loopback = new Set(['127.0.0.1', '::1', '::ffff:127.0.0.1'])
+const localNames = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/
+
+/** What weir tells of itself. */
+@Controller()
+export class MetaController {
+  readonly #runtime: Runtime
+
+  constructor(@Inject(RUNTIME) runtime: Runtime) {
+    this.#runtime = runtime
+  }
+
+  @Get('healthz')
+  @Public()
+  health(): { status: string } {
+    return { status: 'ok' }
+  }
+
+  @Get('readyz')
+  @Public()
+  async ready(): Promise<{ status: string }> {
+    await this.#runtime.checkReady()
+    return { status: 'ready' }
+  }
+
+  @Get('v1/job-types')
+  @NeedsScope('jobs:read')
+  async jobTypes(): Promise<unknown> {
+    const { pipelines, clock, jobTypes } = this.#runtime
+    const { state } = await pipelines.priceBook.load(priceBookStream)
+    const prices = versionAt(state, isoTime(clock.now()))?.prices ?? []
+    const items = [...jobTypes.values()].map((jobType) => ({
+      type: jobType.type,
+      title: jobType.title,
+      description: jobType.description,
+      inputSchema: jobType.inputSchema,
+      attemptsMax: jobType.maxAttempts,
+      prices: prices
+        .filter(({ provider }) => jobType.providers.includes(provider))
+        .map(({ provider, model, unit, pricePicoCredits }) => ({
+          ...{ provider, model, unit },
+          priceCredits: formatPico(storedAmount(pricePicoCredits)),
+        })),
+    }))
+    return { items, nextCursor: null }
+  }
+
+  /**
+   * A short-lived token for the page at `/`, so that the first look needs no key. Only for a
+   * browser on this very machine that calls weir by a local name, and never in production.
+   */
+  @Get('v1/dev/session')
+  @Public()
+  devSession(@Req() request: FastifyRequest): unknown {
+    const { config, clock, secretKey } = this.#runtime
+    const isLocal = loopback.has(request.ip) && localNames.test(request.headers.host ?? '')
+    const dev = isLocal && !config.isProduction ? readDevFile(config.home) : undefined
+    if (!dev) throw new DomainError('not_found', 'There is no such route.')
+    const { orgId } = dev
+    const expiresAt = clock.now() + pageTokenMs
+    const scopes = ['jobs:write', 'jobs:read', 'billing:read'] as const
+    const claims = { orgId, userId: null, channels: null, scopes, expiresAt }
+    return { token: signClientToken(claims, secretKey), orgId, expiresAt: isoTime(expiresAt) }
+  }
+}

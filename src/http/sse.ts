@@ -1,0 +1,61 @@
+import { PassThrough } from 'node:stream'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { isFinished } from '../../domain/job/job.ts'
+import { revisionParam } from '../queries/list-job-events.ts'
+import type { JobChannels } from '../realtime/job-channels.ts'
+import { textParam } from './paging.ts'
+import type { Query } from './paging.ts'
+
+const heartbeatMs = 15_000
+/** A reader that does not read is cut off when this much waits for it, bytes. */
+const backlogBytesMax = 1_000_000
+
+export type JobStream = {
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+  readonly jobId: string
+  readonly query: Query
+  readonly channels: JobChannels
+  /** The job as it was when the request came. */
+  readonly job: { readonly revision: number; readonly isFinished: boolean }
+  readonly every: (ms: number, run: () => void) => () => void
+}
+
+/**
+ * Server-sent events of a job: the id is the revision, so that a browser that reconnects goes on
+ * exactly where it was. Ends after a terminal event.
+ */
+export function streamJobEvents(stream: JobStream): void {
+  const { request, reply, jobId, query, channels, job } = stream
+  const lastEventId = request.headers['last-event-id']
+  const given = revisionParam(typeof lastEventId === 'string' ? lastEventId : null, 'Last-Event-ID')
+  const after = given ?? revisionParam(textParam(query, 'after'), '?after') ?? -1
+  if (job.isFinished && after >= job.revision) {
+    void reply.status(204).send()
+    return
+  }
+  const body = new PassThrough()
+  void reply
+    .header('content-type', 'text/event-stream; charset=utf-8')
+    .header('cache-control', 'no-store')
+    .header('x-accel-buffering', 'no')
+    .send(body)
+  const write = (text: string): void => {
+    if (body.writableLength > backlogBytesMax) body.destroy()
+    else body.write(text)
+  }
+  write(': weir\n\n')
+  const stopHeartbeat = stream.every(heartbeatMs, () => write(': still here\n\n'))
+  const unwatch = channels.watch(jobId, after, {
+    update: (event) => {
+      write(`id: ${event.revision}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`)
+      // Reruns of the past may hold ends that a requeue has undone: only the newest one counts.
+      if (isFinished(event.job.status) && event.revision >= job.revision) body.end()
+    },
+    progress: (progress) => write(`event: progress\ndata: ${JSON.stringify(progress)}\n\n`),
+  })
+  body.on('close', () => {
+    stopHeartbeat()
+    unwatch()
+  })
+}

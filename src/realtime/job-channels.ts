@@ -1,0 +1,187 @@
+import { Inject, Injectable } from '@nestjs/common'
+import { isFinished, jobStream } from '../../domain/job/job.ts'
+import type { JobState } from '../../domain/job/job.ts'
+import { jobTransitions } from '../../domain/job/job-view.ts'
+import type { JobEventView, JobTransition } from '../../domain/job/job-view.ts'
+import { readAll } from '../../domain/ports/event-store.ts'
+import { jobCredits } from '../queries/get-credits.ts'
+import { jobEvents, showTransitions } from '../queries/get-job.ts'
+import { RUNTIME } from '../runtime.ts'
+import type { Runtime } from '../runtime.ts'
+
+/** Signals may be lost; then this is how late a subscriber hears, ms. */
+const recheckMs = 5_000
+
+/** Progress as it is passed on; it has no revision. */
+export type ProgressView = {
+  readonly progress: number
+  readonly message?: string
+}
+
+/** What a subscription is told. Every revision once, in order, without a hole. */
+export type JobListener = {
+  readonly update: (event: JobEventView) => void
+  readonly progress: (progress: ProgressView) => void
+}
+
+type Subscription = { readonly listener: JobListener; last: number }
+
+type Channel = {
+  readonly subscriptions: Set<Subscription>
+  state: JobState
+  revision: number
+  /** The read that is under way, and whether another must follow it. */
+  advancing: Promise<void> | null
+  again: boolean
+}
+
+/**
+ * The live transitions of jobs that somebody watches. A signal only says that there is something
+ * to read: what is told comes from the stream, from the last revision on.
+ */
+@Injectable()
+export class JobChannels {
+  readonly #runtime: Runtime
+  readonly #channels = new Map<string, Channel>()
+  readonly #closing = new AbortController()
+  #unsubscribe: readonly (() => Promise<void>)[] = []
+
+  constructor(@Inject(RUNTIME) runtime: Runtime) {
+    this.#runtime = runtime
+  }
+
+  async open(): Promise<void> {
+    const { signals } = this.#runtime
+    this.#unsubscribe = await Promise.all([
+      signals.subscribe('job_updates', ({ jobs }) => {
+        if (!Array.isArray(jobs)) return
+        for (const job of jobs) this.#heard(job)
+      }),
+      signals.subscribe('job_progress', (payload) => this.#progress(payload)),
+    ])
+    void this.#recheck()
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await Promise.all(this.#unsubscribe.map((unsubscribe) => unsubscribe()))
+  }
+
+  /** How many jobs are watched. */
+  get size(): number {
+    return this.#channels.size
+  }
+
+  /**
+   * Tells the listener everything beyond `after` from now on, the past first. Returns how to stop.
+   *
+   * @param after the last revision that the listener knows
+   */
+  watch(jobId: string, after: number, listener: JobListener): () => void {
+    const channel = this.#channels.get(jobId) ?? newChannel()
+    this.#channels.set(jobId, channel)
+    const subscription = { listener, last: after }
+    channel.subscriptions.add(subscription)
+    // The channel may stand beyond `after` already: start again from the beginning.
+    if (channel.revision > after) {
+      channel.state = { status: 'absent' }
+      channel.revision = -1
+    }
+    this.#advance(jobId, channel)
+    return () => {
+      channel.subscriptions.delete(subscription)
+      if (channel.subscriptions.size === 0) this.#channels.delete(jobId)
+    }
+  }
+
+  /** Resolves when the job is finished, or after `limitMs`. */
+  async untilFinished(jobId: string, limitMs: number): Promise<void> {
+    const ended = new AbortController()
+    const unwatch = this.watch(jobId, -1, {
+      update: ({ job }) => {
+        if (isFinished(job.status)) ended.abort()
+      },
+      progress: () => undefined,
+    })
+    await this.#runtime.clock.sleep(limitMs, ended.signal)
+    unwatch()
+  }
+
+  #heard(job: unknown): void {
+    if (typeof job !== 'object' || job === null || !('jobId' in job)) return
+    const jobId = String(job.jobId)
+    const channel = this.#channels.get(jobId)
+    if (channel) this.#advance(jobId, channel)
+  }
+
+  #progress(payload: Readonly<Record<string, unknown>>): void {
+    const channel = this.#channels.get(String(payload['jobId']))
+    if (!channel) return
+    const { message } = payload
+    const progress = Number(payload['progress'])
+    const view = typeof message === 'string' ? { progress, message } : { progress }
+    for (const { listener } of channel.subscriptions) listener.progress(view)
+  }
+
+  async #recheck(): Promise<void> {
+    const { clock } = this.#runtime
+    while (!this.#closing.signal.aborted) {
+      await clock.sleep(recheckMs, this.#closing.signal)
+      for (const [jobId, channel] of this.#channels) this.#advance(jobId, channel)
+    }
+  }
+
+  /** Reads what the stream has gained; reads once more when asked again in the meantime. */
+  #advance(jobId: string, channel: Channel): void {
+    if (channel.advancing) {
+      channel.again = true
+      return
+    }
+    channel.advancing = this.#read(jobId, channel)
+      .catch((error: unknown) => {
+        this.#runtime.log.error({ err: error, jobId }, 'job channel could not be read')
+      })
+      .finally(() => {
+        channel.advancing = null
+        if (!channel.again) return
+        channel.again = false
+        this.#advance(jobId, channel)
+      })
+  }
+
+  async #read(jobId: string, channel: Channel): Promise<void> {
+    const { store, sql, config } = this.#runtime
+    const { state, revision } = channel
+    const events = await readAll(store, jobStream(jobId), revision + 1)
+    if (events.length === 0) return
+    const credits = (await jobCredits(sql, [jobId])).get(jobId)
+    // A new subscription may have sent the channel back to its beginning: read again then.
+    if (channel.revision !== revision) {
+      channel.again = true
+      return
+    }
+    const moved = jobTransitions(state, jobEvents(events))
+    channel.state = moved.state
+    channel.revision = events.at(-1)?.revision ?? revision
+    const show = (transitions: readonly JobTransition[]) =>
+      showTransitions(transitions, credits, config.publicUrl)
+    for (const subscription of channel.subscriptions) tell(subscription, moved.transitions, show)
+  }
+}
+
+function tell(
+  subscription: Subscription,
+  transitions: readonly JobTransition[],
+  show: (transitions: readonly JobTransition[]) => readonly JobEventView[],
+): void {
+  const beyond = transitions.filter(({ revision }) => revision > subscription.last)
+  for (const event of show(beyond)) {
+    subscription.last = event.revision
+    subscription.listener.update(event)
+  }
+}
+
+function newChannel(): Channel {
+  const state: JobState = { status: 'absent' }
+  return { subscriptions: new Set(), state, revision: -1, advancing: null, again: false }
+}
