@@ -24,7 +24,7 @@ export type ApiKeyIssued = {
     readonly keyId: string
     readonly name: string
     readonly scopes: readonly Scope[]
-    /** SHA-256 of the key's secret part, hex. The secret has 190 bits, so no slow hash is needed. */
+    /** SHA-256 of the key's secret part, hex. It has 190 bits, so no slow hash is needed. */
     readonly secretSha256: string
     readonly issuedAt: string
   }

@@ -1,5 +1,4 @@
 import type { Decider } from '../decider.ts'
-import { unreachable } from '../unreachable.ts'
 
 /** The people who administrate an installation. */
 export const operatorsStream = 'operators'
@@ -29,12 +28,7 @@ export type Operator = OperatorRegistered['data']
 export type Operators = { readonly operators: readonly Operator[] }
 
 export function evolve(state: Operators, event: OperatorsEvent): Operators {
-  switch (event.type) {
-    case 'OperatorRegistered':
-      return { operators: [...state.operators, event.data] }
-    default:
-      return unreachable(event.type)
-  }
+  return { operators: [...state.operators, event.data] }
 }
 
 // Commands

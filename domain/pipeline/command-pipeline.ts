@@ -37,7 +37,7 @@ const conflictPauseMsMax = 4
 
 /** Who asks, and what for: becomes the metadata of the events. */
 export type CommandContext = {
-  /** Unique per command; derived from its cause where it is a reaction. Event ids follow from it. */
+  /** Unique per command; a reaction derives it from its cause. Event ids follow from it. */
   readonly commandId: string
   readonly orgId: string
   readonly actor: string

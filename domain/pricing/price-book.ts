@@ -1,7 +1,6 @@
 import type { Decider } from '../decider.ts'
 import { DomainError, invalid } from '../errors.ts'
 import type { FieldError } from '../errors.ts'
-import { unreachable } from '../unreachable.ts'
 import { divideHalfEven, divideUp, parsePico, storedAmount } from './money.ts'
 
 export const priceBookStream = 'price-book'
@@ -57,14 +56,8 @@ export type PriceBook = { readonly versions: readonly PriceVersion[] }
 export const emptyPriceBook: PriceBook = { versions: [] }
 
 export function evolve(book: PriceBook, event: PriceBookEvent): PriceBook {
-  switch (event.type) {
-    case 'PricePublished': {
-      const { version, effectiveAt, prices } = event.data
-      return { versions: [...book.versions, { version, effectiveAt, prices }] }
-    }
-    default:
-      return unreachable(event.type)
-  }
+  const { version, effectiveAt, prices } = event.data
+  return { versions: [...book.versions, { version, effectiveAt, prices }] }
 }
 
 // Commands

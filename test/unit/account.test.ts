@@ -299,7 +299,7 @@ describe('a settlement', () => {
       .when(a.settle('h1'))
       .then([settled('130', '0')])
   })
-  test('happens once', () => {
+  test('is made once', () => {
     given(...held, a.settle('h1'))
       .when(a.settle('h1'))
       .doesNothing()

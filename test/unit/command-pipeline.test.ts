@@ -121,7 +121,7 @@ describe('commands that arrive together', () => {
     expect(answer).toMatchObject({ revision: 0 })
   })
 
-  test('are appended in several parts when they cause more events than one append takes', async () => {
+  test('are appended in parts when they cause more events than one append takes', async () => {
     const { world, writer } = await openWorld(0n)
     const count = appendCountMax + 100
     for (let part = 0; part < count; part += 400) {

@@ -15,7 +15,7 @@ import { moneyCommand, opening } from '../support/arbitrary-commands.ts'
 import { refusalOf } from '../support/given.ts'
 
 // What must hold of every account after every event, whatever the commands and their order were:
-// holds, usage (beyond its hold, late, repeated), settlements, grants, adjustments, expiries, debts.
+// holds, usage (beyond its hold, late, repeated), settlements, grants, adjustments, expiry, debt.
 
 /** One accepted event, with the account around it. */
 type Entry = {
