@@ -1,0 +1,57 @@
+import { Module } from '@nestjs/common'
+import type { DynamicModule } from '@nestjs/common'
+import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core'
+import { CqrsModule } from '@nestjs/cqrs'
+import { AdjustCreditsHandler } from './commands/adjust-credits.ts'
+import { CancelJobHandler } from './commands/cancel-job.ts'
+import { CreateOrgHandler } from './commands/create-org.ts'
+import { GrantCreditsHandler } from './commands/grant-credits.ts'
+import { IssueApiKeyHandler } from './commands/issue-api-key.ts'
+import { PublishPriceHandler } from './commands/publish-price.ts'
+import { RetryJobHandler } from './commands/retry-job.ts'
+import { RevokeApiKeyHandler } from './commands/revoke-api-key.ts'
+import { SubmitJobHandler } from './commands/submit-job.ts'
+import { AccessGuard } from './http/access.ts'
+import { AccountController } from './http/account.controller.ts'
+import { AdminController } from './http/admin.controller.ts'
+import { AnswerInterceptor } from './http/answer.interceptor.ts'
+import { Authenticator } from './http/authenticator.ts'
+import { JobsController } from './http/jobs.controller.ts'
+import { MetaController } from './http/meta.controller.ts'
+import { ProblemFilter } from './http/problem.filter.ts'
+import { Gateway } from './realtime/gateway.ts'
+import { JobChannels } from './realtime/job-channels.ts'
+import { OrgChannels } from './realtime/org-channels.ts'
+import { RUNTIME } from './runtime.ts'
+import type { Runtime } from './runtime.ts'
+
+/** The api. A new command adds its handler here, a new route its controller. */
+@Module({})
+export class AppModule {
+  static of(runtime: Runtime): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [CqrsModule.forRoot()],
+      controllers: [JobsController, AccountController, AdminController, MetaController],
+      providers: [
+        { provide: RUNTIME, useValue: runtime },
+        { provide: Authenticator, useFactory: () => new Authenticator(runtime) },
+        { provide: APP_GUARD, useClass: AccessGuard },
+        { provide: APP_INTERCEPTOR, useClass: AnswerInterceptor },
+        { provide: APP_FILTER, useClass: ProblemFilter },
+        JobChannels,
+        OrgChannels,
+        Gateway,
+        AdjustCreditsHandler,
+        CancelJobHandler,
+        CreateOrgHandler,
+        GrantCreditsHandler,
+        IssueApiKeyHandler,
+        PublishPriceHandler,
+        RetryJobHandler,
+        RevokeApiKeyHandler,
+        SubmitJobHandler,
+      ],
+    }
+  }
+}

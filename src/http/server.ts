@@ -1,0 +1,122 @@
+import { NestFactory } from '@nestjs/core'
+import { FastifyAdapter } from '@nestjs/platform-fastify'
+import type { NestFastifyApplication } from '@nestjs/platform-fastify'
+import { fastify } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { AppModule } from '../app.module.ts'
+import { Gateway } from '../realtime/gateway.ts'
+import { JobChannels } from '../realtime/job-channels.ts'
+import { OrgChannels } from '../realtime/org-channels.ts'
+import type { Runtime } from '../runtime.ts'
+import { Authenticator } from './authenticator.ts'
+import { bodyBytesMax, parseJsonBody } from './json-body.ts'
+import { registerObjectRoutes } from './objects.ts'
+import { registerPage } from './page.ts'
+
+const requestIdPattern = /^[\w.-]{1,128}$/
+const traceparentPattern = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
+/** `POST /jobs` is `POST /v1/jobs`. */
+const unversioned =
+  /^\/(jobs|job-types|balance|usage|limits|ledger|tokens|uploads|webhook-[a-z]+|openapi\.json|docs)(?=[/?]|$)/
+
+const headersMs = 20_000
+const requestMs = 120_000
+
+export type RunningServer = { readonly close: () => Promise<void> }
+
+/** Starts the api: HTTP, sockets, page. Resolves when it listens. */
+export async function startServer(runtime: Runtime): Promise<RunningServer> {
+  const { config } = runtime
+  const instance = fastify({
+    bodyLimit: bodyBytesMax,
+    rewriteUrl: ({ url = '/' }) => url.replace(unversioned, '/v1/$1'),
+    requestTimeout: requestMs,
+    http: { headersTimeout: headersMs },
+    routerOptions: { maxParamLength: 300 },
+  })
+  prepare(instance, runtime)
+  if (runtime.servedObjects) {
+    registerObjectRoutes(instance, { store: runtime.servedObjects, clock: runtime.clock })
+  }
+  registerPage(instance)
+  const app = await NestFactory.create<NestFastifyApplication>(
+    AppModule.of(runtime),
+    new FastifyAdapter(instance),
+    { logger: false, bodyParser: false, abortOnError: false },
+  )
+  if (config.corsOrigins.length > 0) {
+    app.enableCors({ origin: [...config.corsOrigins], exposedHeaders: exposedHeaders })
+  }
+  await app.init()
+  const unlisten = await app.get(Authenticator).listen()
+  const channels = [app.get(JobChannels), app.get(OrgChannels)]
+  await Promise.all(channels.map((channel) => channel.open()))
+  const gateway = app.get(Gateway)
+  gateway.open(instance.server)
+  await app.listen(config.port, config.host)
+  return {
+    close: async () => {
+      await gateway.close()
+      await Promise.all(channels.map((channel) => channel.close()))
+      await unlisten()
+      // Keep-alive connections that are idle would hold the server open.
+      instance.server.closeIdleConnections()
+      await app.close()
+    },
+  }
+}
+
+const exposedHeaders = ['location', 'idempotent-replayed', 'x-request-id', 'retry-after']
+
+/** What holds for every request, whoever answers it. */
+function prepare(instance: FastifyInstance, runtime: Runtime): void {
+  const { clock, log } = runtime
+  instance.decorateRequest('weir')
+  instance.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
+    try {
+      done(null, parseJsonBody(Buffer.from(body)))
+    } catch (error) {
+      done(error instanceof Error ? error : new Error('unreadable body'))
+    }
+  })
+  instance.addHook('onRequest', (request, reply, done) => {
+    request.weir = contextOf(request, runtime)
+    void reply.header('x-request-id', request.weir.requestId)
+    void reply.header('x-content-type-options', 'nosniff')
+    done()
+  })
+  instance.addHook('onResponse', (request, reply, done) => {
+    const { requestId, traceparent, startedAt, principal, jobId, errorCode } = request.weir
+    const orgId = principal && 'orgId' in principal ? principal.orgId : undefined
+    const apiKeyId = principal?.kind === 'key' ? principal.keyId : undefined
+    const fields = {
+      ...{ requestId, traceId: traceparent.slice(3, 35), orgId, apiKeyId },
+      ...{ route: request.routeOptions.url, method: request.method, status: reply.statusCode },
+      ...{ latencyMs: clock.now() - startedAt, jobId: jobId ?? undefined },
+      errorCode: errorCode ?? undefined,
+    }
+    log.info(fields, 'request')
+    done()
+  })
+}
+
+function contextOf(request: FastifyRequest, { ids, clock }: Runtime): FastifyRequest['weir'] {
+  const id = request.headers['x-request-id']
+  const given = typeof id === 'string' && requestIdPattern.test(id) ? id : null
+  const trace = request.headers['traceparent']
+  const isTrace = typeof trace === 'string' && traceparentPattern.test(trace)
+  return {
+    requestId: given ?? ids.next(),
+    traceparent: isTrace ? trace : newTraceparent(ids),
+    startedAt: clock.now(),
+    principal: null,
+    subjectId: ids.next(),
+    jobId: null,
+    errorCode: null,
+  }
+}
+
+function newTraceparent(ids: Runtime['ids']): string {
+  const hex = Buffer.from(ids.bytes(24)).toString('hex')
+  return `00-${hex.slice(0, 32)}-${hex.slice(32)}-01`
+}

@@ -1,0 +1,48 @@
+import type { Pipelines } from '../../domain/aggregates.ts'
+import type { Announcements, Announcer } from '../../domain/ports/announcements.ts'
+import type { Clock } from '../../domain/ports/clock.ts'
+import type { DeliveryStore } from '../../domain/ports/delivery-store.ts'
+import type { EventFeed } from '../../domain/ports/event-feed.ts'
+import type { EventStore } from '../../domain/ports/event-store.ts'
+import type { HoldWatch } from '../../domain/ports/hold-watch.ts'
+import type { IdempotencyStore } from '../../domain/ports/idempotency-store.ts'
+import type { Ids } from '../../domain/ports/ids.ts'
+import type { LeaseStore } from '../../domain/ports/lease-store.ts'
+import type { ObjectStore } from '../../domain/ports/object-store.ts'
+import type { ReadModelStore } from '../../domain/ports/read-model-store.ts'
+import type { Signals } from '../../domain/ports/signals.ts'
+import type { WebhookTransport } from '../../domain/ports/webhook-transport.ts'
+import type { Download } from '../../workers/open-input.ts'
+import type { Config } from '../config.ts'
+import type { ServedObjectStore } from '../http/objects.ts'
+import type { Sql } from '../queries/sql.ts'
+import type { UrlVerdict } from '../runtime.ts'
+
+/** The adapters of one process. Roles take from it what they need and never ask which it is. */
+export type Profile = {
+  readonly config: Config
+  readonly clock: Clock
+  readonly ids: Ids
+  readonly secretKey: Uint8Array
+  readonly store: EventStore
+  readonly pipelines: Pipelines
+  /** A feed is for one reader. */
+  readonly newFeed: () => EventFeed
+  readonly objects: ObjectStore
+  readonly servedObjects: ServedObjectStore | null
+  readonly sql: Sql
+  readonly signals: Signals
+  readonly announcer: Announcer
+  readonly announcements: Announcements
+  readonly leases: LeaseStore
+  readonly holds: HoldWatch
+  readonly readModels: ReadModelStore
+  readonly deliveries: DeliveryStore
+  readonly idempotency: IdempotencyStore
+  readonly transport: WebhookTransport
+  readonly checkUrl: (url: string) => UrlVerdict
+  readonly download: Download
+  /** Removes what killed processes left in the object store. */
+  readonly sweepObjects: () => Promise<void>
+  readonly close: () => Promise<void>
+}

@@ -1,0 +1,194 @@
+import type { Server as HttpServer } from 'node:http'
+import { Inject, Injectable } from '@nestjs/common'
+import { Server } from 'socket.io'
+import type { Socket } from 'socket.io'
+import { DomainError } from '../../domain/errors.ts'
+import type { ErrorCode } from '../../domain/errors.ts'
+import type { JobEventView } from '../../domain/job/job-view.ts'
+import { Authenticator } from '../http/authenticator.ts'
+import type { Tenant } from '../http/authenticator.ts'
+import { RUNTIME } from '../runtime.ts'
+import type { Runtime } from '../runtime.ts'
+import { JobChannels } from './job-channels.ts'
+import { OrgChannels } from './org-channels.ts'
+import { openJobSubscription } from './job-subscription.ts'
+
+/** Channels of one socket. */
+const subscriptionsMax = 1_000
+/** Keys of open sockets are looked at again this often, ms: a revoked one ends its sockets. */
+const recheckMs = 3_000
+const frameBytesMax = 16_384
+
+type Ack = (answer: unknown) => void
+
+/** The Socket.IO server at /v1/socket. The server chooses what a socket hears, never the client. */
+@Injectable()
+export class Gateway {
+  readonly #runtime: Runtime
+  readonly #authenticator: Authenticator
+  readonly #jobs: JobChannels
+  readonly #orgs: OrgChannels
+  readonly #closing = new AbortController()
+  #server: Server | null = null
+
+  constructor(
+    @Inject(RUNTIME) runtime: Runtime,
+    @Inject(Authenticator) authenticator: Authenticator,
+    @Inject(JobChannels) jobs: JobChannels,
+    @Inject(OrgChannels) orgs: OrgChannels,
+  ) {
+    this.#runtime = runtime
+    this.#authenticator = authenticator
+    this.#jobs = jobs
+    this.#orgs = orgs
+  }
+
+  open(http: HttpServer): void {
+    const { corsOrigins } = this.#runtime.config
+    this.#server = new Server(http, {
+      path: '/v1/socket',
+      serveClient: true,
+      maxHttpBufferSize: frameBytesMax,
+      // Without a list no browser of another origin may connect.
+      cors: { origin: [...corsOrigins] },
+    })
+    // In the engine's own middleware: guards of Nest do not run on connect.
+    this.#server.use((socket, next) => {
+      this.#admit(socket).then(
+        () => next(),
+        (error: unknown) => next(connectError(error)),
+      )
+    })
+    this.#server.on('connection', (socket) => this.#connected(socket))
+    void this.#recheck()
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await this.#server?.close()
+  }
+
+  async #admit(socket: Socket): Promise<void> {
+    const { token }: { token?: unknown } = socket.handshake.auth
+    const principal = await this.#authenticator.authenticate(
+      typeof token === 'string' && token.length <= 5_000 ? token : null,
+    )
+    if (principal.kind === 'operator') {
+      throw new DomainError('forbidden', 'Sockets belong to organisations.')
+    }
+    socket.data = { principal, token }
+  }
+
+  #connected(socket: Socket): void {
+    const principal = principalOf(socket)
+    const channels = new Map<string, () => void>()
+    socket.on('subscribe', (request: unknown, ack: unknown) => {
+      const answer = answerTo(ack)
+      this.#subscribe(socket, principal, channels, request).then(answer, (error: unknown) =>
+        answer({ ok: false, code: codeOf(error) }),
+      )
+    })
+    socket.on('unsubscribe', (request: unknown, ack: unknown) => {
+      const { channel } = readRequest(request)
+      channels.get(channel)?.()
+      channels.delete(channel)
+      answerTo(ack)({ ok: true })
+    })
+    socket.on('disconnect', () => {
+      for (const leave of channels.values()) leave()
+      channels.clear()
+    })
+  }
+
+  async #subscribe(
+    socket: Socket,
+    principal: Tenant,
+    channels: Map<string, () => void>,
+    request: unknown,
+  ): Promise<unknown> {
+    const { channel, after } = readRequest(request)
+    if (channels.size >= subscriptionsMax) throw new DomainError('rate_limited', 'Too many.')
+    const emit = {
+      update: (event: JobEventView) => socket.emit('update', { channel, ...event }),
+      progress: (progress: object) => socket.emit('progress', { channel, ...progress }),
+      balance: (balance: unknown) => socket.emit('update', { channel, balance }),
+    }
+    const keep = (leave: () => void): void => {
+      channels.get(channel)?.()
+      channels.set(channel, leave)
+      // The socket may have gone while the subscription was being made.
+      if (socket.disconnected) leave()
+    }
+    const [kind, id = ''] = channel.split(':')
+    if (kind === 'job') {
+      const ports = { runtime: this.#runtime, channels: this.#jobs, principal }
+      const { ack, leave } = await openJobSubscription(ports, id, after, emit)
+      keep(leave)
+      return ack
+    }
+    if (id !== principal.orgId || !mayWatchOrg(principal)) throw noSuchChannel()
+    if (kind === 'org') keep(this.#orgs.watchJobs(id, emit.update))
+    else if (kind === 'balance') keep(this.#orgs.watchBalance(id, emit.balance))
+    else throw noSuchChannel()
+    return { ok: true, recovered: true, events: [] }
+  }
+
+  /** Ends the sockets of tokens that are no longer valid: revoked, or at their end. */
+  async #recheck(): Promise<void> {
+    const { clock } = this.#runtime
+    while (!this.#closing.signal.aborted) {
+      await clock.sleep(recheckMs, this.#closing.signal)
+      const sockets = await this.#server?.fetchSockets()
+      for (const socket of sockets ?? []) {
+        const { token }: { token?: unknown } = socket.data
+        await this.#authenticator.authenticate(String(token)).catch((error: unknown) => {
+          if (error instanceof DomainError && error.code === 'unauthenticated') {
+            socket.disconnect(true)
+          }
+        })
+      }
+    }
+  }
+}
+
+function principalOf(socket: Socket): Tenant {
+  const { principal }: { principal?: Tenant } = socket.data
+  if (!principal) throw new Error('a socket connected without a principal')
+  return principal
+}
+
+/** The whole org is for its keys, and for the page's token; not for a client of one user. */
+function mayWatchOrg(principal: Tenant): boolean {
+  return principal.scopes.includes('jobs:read')
+}
+
+function readRequest(request: unknown): { channel: string; after: number | null } {
+  const isObject = typeof request === 'object' && request !== null
+  const channel: unknown = isObject && 'channel' in request ? request.channel : null
+  if (typeof channel !== 'string' || channel.length > 200) throw noSuchChannel()
+  const after: unknown = isObject && 'after' in request ? request.after : null
+  if (after === null || after === undefined) return { channel, after: null }
+  if (typeof after !== 'number' || !Number.isInteger(after) || after < -1) {
+    throw new DomainError('invalid_request', '`after` is a revision.')
+  }
+  return { channel, after }
+}
+
+function answerTo(ack: unknown): Ack {
+  return (answer) => {
+    if (typeof ack === 'function') ack(answer)
+  }
+}
+
+function noSuchChannel(): DomainError {
+  return new DomainError('not_found', 'There is no such channel.')
+}
+
+function codeOf(error: unknown): ErrorCode {
+  return error instanceof DomainError ? error.code : 'internal'
+}
+
+function connectError(error: unknown): Error & { data: { code: string } } {
+  const message = error instanceof DomainError ? error.message : 'weir cannot do this right now'
+  return Object.assign(new Error(message), { data: { code: codeOf(error) } })
+}

@@ -1,0 +1,27 @@
+import { DomainError } from '../../domain/errors.ts'
+import { enabledJobTypes } from '../../workers/handlers/registry.ts'
+import { startServer } from '../http/server.ts'
+import type { Runtime } from '../runtime.ts'
+import type { RoleParts, RunningRole } from './role.ts'
+
+/** HTTP commands and queries, sockets and server-sent events, the page. */
+export async function startApi(parts: RoleParts): Promise<RunningRole> {
+  const { profile, log, allRolesReady } = parts
+  const runtime: Runtime = {
+    ...profile,
+    log,
+    jobTypes: enabledJobTypes({ sandbox: profile.config.isSandboxOn }),
+    every: (ms, run) => {
+      const timer = setInterval(run, ms)
+      return () => clearInterval(timer)
+    },
+    checkReady: async () => {
+      if (!allRolesReady()) throw new DomainError('unavailable', 'weir is still starting.')
+      await profile.sql('ready', 'SELECT 1', []).catch(() => {
+        throw new DomainError('unavailable', 'The database does not answer.')
+      })
+    },
+  }
+  const server = await startServer(runtime)
+  return { stop: () => server.close() }
+}

@@ -1,0 +1,90 @@
+import type { Recorded } from '../../domain/catalog.ts'
+import { projections } from '../../projections/registry.ts'
+import type { Loop, LoopReport } from '../../workers/loop.ts'
+import { projector } from '../../workers/projector.ts'
+import { repeat } from '../../workers/repeat.ts'
+import { Rescuer } from '../../workers/rescuer.ts'
+import { settlement } from '../../workers/settlement.ts'
+import { WebhookSender } from '../../workers/webhook-sender.ts'
+import type { Log } from '../log.ts'
+import type { Profile } from '../profiles/profile.ts'
+import { tellPage } from './page-signals.ts'
+import type { RoleParts, RunningRole } from './role.ts'
+
+const housekeepingMs = 3_600_000
+const idempotencyKeptMs = 24 * 3_600_000
+
+/** Carries the log into read models and reacts to it: settlement, webhooks, rescue. */
+export async function startProjector(parts: RoleParts): Promise<RunningRole> {
+  const { profile, log, metrics } = parts
+  const { clock, ids, pipelines, readModels: store, leases, holds } = profile
+  const report: LoopReport = (level, fields, message) => log[level](fields, message)
+  const sender = webhookSender(parts)
+  const committed = (events: readonly Recorded[], newestAt: string): void => {
+    metrics.projected(events.length, clock.now() - Date.parse(newestAt))
+    sender.wake()
+    tellPage(profile, events).catch((error: unknown) => {
+      log.warn({ err: error }, 'signals of a page were not sent')
+    })
+  }
+  const readModels = projections({
+    publicUrl: profile.config.publicUrl,
+    alarm: ({ projection, stream, seen, got }) => {
+      metrics.hole()
+      log.error({ projection, stream, seen, got }, 'a read model has missed an event')
+    },
+  })
+  const feed = profile.newFeed()
+  const loops: readonly Loop[] = [
+    projector({ feed, store, projections: readModels, clock, report, committed }),
+    settlement({ feed: profile.newFeed(), store, pipelines, clock, ids, report }),
+    new Rescuer({ pipelines, leases, holds, clock, ids, report }).loop(),
+    housekeeping(profile, report),
+    sender,
+  ]
+  for (const loop of loops) loop.start()
+  return {
+    stop: async (signal) => {
+      await Promise.all(loops.map((loop) => loop.stop(signal)))
+    },
+  }
+}
+
+function webhookSender({ profile, log, metrics }: RoleParts): WebhookSender {
+  const { deliveries: store, transport, clock, ids } = profile
+  return new WebhookSender({
+    ...{ store, transport, clock, ids },
+    report: (sent) => {
+      if (sent.type === 'attempt') metrics.delivered(sent.outcome, sent.durationMs)
+      logDelivery(log, sent)
+    },
+  })
+}
+
+type Sent = Parameters<ConstructorParameters<typeof WebhookSender>[0]['report']>[0]
+
+function logDelivery(log: Log, sent: Sent): void {
+  switch (sent.type) {
+    case 'attempt':
+      return log.info(sent, 'webhook attempt')
+    case 'claim_lost':
+      return log.warn(sent, 'webhook claim lost')
+    case 'store_failed':
+      return log.error({ err: sent.error }, 'webhook store failed')
+    case 'transport_failed':
+      return log.error({ err: sent.error, deliveryId: sent.deliveryId }, 'webhook failed')
+  }
+}
+
+/** Forgets what is no longer needed. */
+function housekeeping({ clock, idempotency, sweepObjects }: Profile, report: LoopReport): Loop {
+  return repeat({
+    ...{ name: 'housekeeping', clock, report },
+    turn: async () => {
+      await idempotency.forget(clock.now() - idempotencyKeptMs)
+      await sweepObjects()
+      return 'idle'
+    },
+    idle: (signal) => clock.sleep(housekeepingMs, signal),
+  })
+}

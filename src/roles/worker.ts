@@ -1,0 +1,43 @@
+import { enabledJobTypes } from '../../workers/handlers/registry.ts'
+import { JobWorker } from '../../workers/job-worker.ts'
+import type { AttemptReport } from '../../workers/job-worker.ts'
+import { ProgressTeller } from '../../workers/progress.ts'
+import { UsageMeter } from '../../workers/usage-meter.ts'
+import type { RoleParts, RunningRole } from './role.ts'
+
+/** Claims jobs, runs their handlers, records usage, stores results. */
+export async function startWorker({ profile, log, metrics }: RoleParts): Promise<RunningRole> {
+  const { clock, ids, pipelines, config, signals } = profile
+  const workerId = ids.next()
+  const meter = new UsageMeter({
+    ...{ pipelines, clock, ids },
+    unpriced: ({ provider, model }) => {
+      log.error({ provider, model, errorCode: 'unpriced' }, 'usage without a price was recorded')
+    },
+  })
+  const worker = new JobWorker({
+    ...profile,
+    ...{ workerId, meter },
+    jobTypes: enabledJobTypes({ sandbox: config.isSandboxOn }),
+    concurrency: config.workerConcurrency,
+    leaseMs: config.leaseMs,
+    progress: new ProgressTeller(signals, clock),
+    observer: { called: metrics.providerCalled },
+    report: (level, fields, message) => log[level]({ workerId, ...fields }, message),
+    attempted: (attempt) => {
+      metrics.attempted(attempt)
+      log.info(attemptFields(attempt), 'attempt')
+    },
+  })
+  worker.start()
+  return { stop: (signal) => worker.stop(signal) }
+}
+
+/** The canonical line of an attempt. */
+function attemptFields({ job, epoch, ms, outcome }: AttemptReport) {
+  const { jobId, orgId, userId, jobType, traceparent } = job.spec
+  const traceId = traceparent?.slice(3, 35)
+  const errorCode = outcome === 'succeeded' ? undefined : job.error?.code
+  const about = { jobId, orgId, userId, jobType, traceId, correlationId: jobId }
+  return { ...about, attempt: job.attempt, epoch, latencyMs: ms, outcome, errorCode }
+}
