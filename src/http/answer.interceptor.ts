@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { Readable } from 'node:stream'
 import { Inject, Injectable } from '@nestjs/common'
 import type { CallHandler, ExecutionContext, NestInterceptor } from '@nestjs/common'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -41,12 +42,15 @@ export class AnswerInterceptor implements NestInterceptor {
     request: FastifyRequest,
     reply: FastifyReply,
     handle: () => Promise<unknown>,
-  ): Promise<string | undefined> {
+  ): Promise<string | Readable> {
     const key = request.headers['idempotency-key']
     if (key === undefined || request.method === 'GET') {
       const returned = await handle()
-      // A route that streams has answered by itself.
-      return reply.sent ? undefined : send(reply, toStored(returned), headersOf(returned))
+      if (returned instanceof Answer && returned.body instanceof Readable) {
+        void reply.status(returned.status).headers({ ...returned.headers })
+        return returned.body
+      }
+      return send(reply, toStored(returned), headersOf(returned))
     }
     return this.#once(request, reply, handle, scopeOf(request, key))
   }

@@ -1,6 +1,6 @@
-import { Body, Controller, Get, Header, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common'
+import { Body, Controller, Get, Header, HttpCode, Inject, Param, Post, Query, Req } from '@nestjs/common'
 import { CommandBus } from '@nestjs/cqrs'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import { CancelJob } from '../commands/cancel-job.ts'
 import { batchJobsMax, jobRequest } from '../commands/job-request.ts'
 import { RetryJob } from '../commands/retry-job.ts'
@@ -116,7 +116,6 @@ export class JobsController {
   @Header('vary', 'accept')
   async events(
     @Req() request: FastifyRequest,
-    @Res({ passthrough: true }) reply: FastifyReply,
     @Param('jobId') jobId: string,
     @Query() query: QueryParams,
   ): Promise<unknown> {
@@ -127,7 +126,7 @@ export class JobsController {
     const job = { revision, isFinished: isFinished(state.status) }
     const { every } = this.#runtime
     return streamJobEvents({
-      ...{ request, reply, jobId, query, job, every },
+      ...{ request, jobId, query, job, every },
       channels: this.#channels,
     })
   }

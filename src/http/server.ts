@@ -72,6 +72,7 @@ const exposedHeaders = ['location', 'idempotent-replayed', 'x-request-id', 'retr
 function prepare(instance: FastifyInstance, runtime: Runtime): void {
   const { clock, log } = runtime
   instance.decorateRequest('weir')
+  instance.removeAllContentTypeParsers()
   instance.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
     try {
       done(null, parseJsonBody(Buffer.from(body)))

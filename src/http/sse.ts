@@ -1,8 +1,9 @@
 import { PassThrough } from 'node:stream'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import { isFinished } from '../../domain/job/job.ts'
 import { revisionParam } from '../queries/list-job-events.ts'
 import type { JobChannels } from '../realtime/job-channels.ts'
+import { Answer } from './answer.ts'
 import { textParam } from './paging.ts'
 import type { Query } from './paging.ts'
 
@@ -12,7 +13,6 @@ const backlogBytesMax = 1_000_000
 
 export type JobStream = {
   readonly request: FastifyRequest
-  readonly reply: FastifyReply
   readonly jobId: string
   readonly query: Query
   readonly channels: JobChannels
@@ -25,21 +25,13 @@ export type JobStream = {
  * Server-sent events of a job: the id is the revision, so that a browser that reconnects goes on
  * exactly where it was. Ends after a terminal event.
  */
-export function streamJobEvents(stream: JobStream): void {
-  const { request, reply, jobId, query, channels, job } = stream
+export function streamJobEvents(stream: JobStream): Answer {
+  const { request, jobId, query, channels, job } = stream
   const lastEventId = request.headers['last-event-id']
   const given = revisionParam(typeof lastEventId === 'string' ? lastEventId : null, 'Last-Event-ID')
   const after = given ?? revisionParam(textParam(query, 'after'), '?after') ?? -1
-  if (job.isFinished && after >= job.revision) {
-    void reply.status(204).send()
-    return
-  }
+  if (job.isFinished && after >= job.revision) return new Answer(204, undefined)
   const body = new PassThrough()
-  void reply
-    .header('content-type', 'text/event-stream; charset=utf-8')
-    .header('cache-control', 'no-store')
-    .header('x-accel-buffering', 'no')
-    .send(body)
   const write = (text: string): void => {
     if (body.writableLength > backlogBytesMax) body.destroy()
     else body.write(text)
@@ -57,5 +49,10 @@ export function streamJobEvents(stream: JobStream): void {
   body.on('close', () => {
     stopHeartbeat()
     unwatch()
+  })
+  return new Answer(200, body, {
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-store',
+    'x-accel-buffering': 'no',
   })
 }
