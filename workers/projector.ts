@@ -30,13 +30,13 @@ export type ProjectorOptions = {
  */
 export function projector(options: ProjectorOptions): Loop {
   const { feed, store, projections, clock, report, committed } = options
-  let stands: Map<Projection, string> | null = null
+  let stands: Map<Projection, string | null> | null = null
 
-  const loadStands = async (): Promise<Map<Projection, string>> => {
-    const loaded = new Map<Projection, string>()
+  const loadStands = async (): Promise<Map<Projection, string | null>> => {
+    const loaded = new Map<Projection, string | null>()
     for (const projection of projections) {
-      const at = await store.checkpoint(projection.name, projection.version, 'live')
-      loaded.set(projection, at ?? feed.start)
+      const { name, version } = projection
+      loaded.set(projection, await store.checkpoint(name, version, 'live'))
     }
     return loaded
   }
@@ -48,10 +48,15 @@ export function projector(options: ProjectorOptions): Loop {
     const within = until === null ? page : cut(page, until, feed)
     if (within.position === from) return 'idle'
     const events = knownEvents(within.events)
-    const rows = await applyPage(group, events, store, 'live')
-    const moves = group.map(({ name, version }) => ({ name, version, from, to: within.position }))
+    const members = group.map(({ projection }) => projection)
+    const rows = await applyPage(members, events, store, 'live')
+    const to = within.position
+    const moves = group.map(({ projection, at }) => {
+      const { name, version } = projection
+      return { name, version, from: at, to }
+    })
     await store.commit(moves, rows.changes(), 'live')
-    for (const projection of group) stands.set(projection, within.position)
+    for (const { projection } of group) stands.set(projection, to)
     const newest = within.events.at(-1)
     if (newest) committed(events, newest.meta.at)
     return 'busy'
@@ -69,6 +74,7 @@ export function projector(options: ProjectorOptions): Loop {
         // Whatever happened, what is in memory may be behind: start from what is stored.
         stands = null
         if (!(error instanceof CheckpointMoved)) throw error
+        report('warn', { err: error }, 'another process moves the read models')
         await clock.sleep(idleMs, signal)
         return 'idle'
       }
@@ -77,12 +83,13 @@ export function projector(options: ProjectorOptions): Loop {
 }
 
 /** The read models that are furthest behind, and how far the next page may go. */
-function nextGroup(stands: ReadonlyMap<Projection, string>, feed: EventFeed) {
-  const positions = [...stands.values()].sort((a, b) => feed.compare(a, b))
+function nextGroup(stands: ReadonlyMap<Projection, string | null>, feed: EventFeed) {
+  const standing = [...stands].map(([projection, at]) => ({ projection, at }))
+  const positions = standing.map(({ at }) => at ?? feed.start).sort((a, b) => feed.compare(a, b))
   const from = positions[0] ?? feed.start
   const until = positions.find((position) => feed.compare(position, from) > 0) ?? null
-  const group = [...stands].filter(([, at]) => feed.compare(at, from) === 0)
-  return { from, until, group: group.map(([projection]) => projection) }
+  const group = standing.filter(({ at }) => feed.compare(at ?? feed.start, from) === 0)
+  return { from, until, group }
 }
 
 /** The part of a page that does not go beyond `until`. */

@@ -1,6 +1,7 @@
 import { accountStream } from '../domain/account/account.ts'
 import type { Pipelines } from '../domain/aggregates.ts'
 import type { Recorded } from '../domain/catalog.ts'
+import type { JobEvent } from '../domain/job/job-events.ts'
 import type { Clock } from '../domain/ports/clock.ts'
 import type { EventFeed } from '../domain/ports/event-feed.ts'
 import type { Ids } from '../domain/ports/ids.ts'
@@ -32,24 +33,23 @@ export function settlement(options: SettlementOptions): Loop {
   const { feed, store, pipelines, clock, ids, report } = options
   let stand: string | null = null
 
-  const settle = async (event: Recorded): Promise<void> => {
-    const outcome = outcomeOf(event)
-    if (outcome === null) return
+  const settle = async (event: JobEnd): Promise<void> => {
     const { orgId, correlationId, traceparent } = event.meta
     const jobId = event.stream.slice('job-'.length)
     const commandId = ids.derive('settle', event.id)
     const context = { commandId, orgId, actor: 'system:settlement', correlationId, traceparent }
-    const command = { type: 'SettleHold' as const, jobId, ...outcome }
+    const { holdId } = event.data
+    const command = { type: 'SettleHold' as const, jobId, holdId, outcome: outcomes[event.type] }
     await pipelines.accounts.handle(accountStream(orgId), command, context)
   }
 
   const turn = async (): Promise<Turn> => {
     const { name, version } = checkpoint
-    stand ??= (await store.checkpoint(name, version, 'live')) ?? feed.start
+    stand ??= await store.checkpoint(name, version, 'live')
     const from = stand
-    const { events, position } = await feed.readPage(from, pageEventsMax)
-    if (position === from) return 'idle'
-    await Promise.all(knownEvents(events).map(settle))
+    const { events, position } = await feed.readPage(from ?? feed.start, pageEventsMax)
+    if (events.length === 0) return 'idle'
+    await Promise.all(knownEvents(events).filter(isJobEnd).map(settle))
     await store.commit([{ name, version, from, to: position }], [], 'live')
     stand = position
     return 'busy'
@@ -72,18 +72,15 @@ export function settlement(options: SettlementOptions): Loop {
   })
 }
 
-/** How a job ended and which hold paid for it; null when the event is not an end. */
-function outcomeOf(event: Recorded): { holdId: string; outcome: string } | null {
-  switch (event.type) {
-    case 'JobSucceeded':
-      return { holdId: event.data.holdId, outcome: 'succeeded' }
-    case 'JobFailed':
-      return { holdId: event.data.holdId, outcome: 'failed' }
-    case 'JobCanceled':
-      return { holdId: event.data.holdId, outcome: 'canceled' }
-    case 'JobExpired':
-      return { holdId: event.data.holdId, outcome: 'expired' }
-    default:
-      return null
-  }
+const outcomes = {
+  JobSucceeded: 'succeeded',
+  JobFailed: 'failed',
+  JobCanceled: 'canceled',
+  JobExpired: 'expired',
+} as const
+
+type JobEnd = Recorded<Extract<JobEvent, { type: keyof typeof outcomes }>>
+
+function isJobEnd(event: Recorded): event is JobEnd {
+  return Object.hasOwn(outcomes, event.type)
 }

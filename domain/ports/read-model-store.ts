@@ -25,7 +25,8 @@ export type TableChange = {
 export type CheckpointMove = {
   readonly name: string
   readonly version: number
-  readonly from: string
+  /** Null when the read model has no checkpoint yet. */
+  readonly from: string | null
   readonly to: string
 }
 
@@ -64,8 +65,9 @@ export abstract class ReadModelStore {
   abstract beginRebuild(name: string, tables: readonly Table[]): Promise<void>
 
   /**
-   * Puts the `next` tables in the place of the live ones when they stand at the same position.
-   * False when the live ones have moved on: catch up and try again.
+   * Puts the `next` tables of that version in the place of the live ones when they stand at the
+   * same position, or when the live ones are of another version or were never started. False when
+   * the live ones have moved on: catch up and try again.
    */
   abstract swap(name: string, version: number, tables: readonly Table[]): Promise<boolean>
 }

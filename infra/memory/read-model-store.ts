@@ -29,9 +29,10 @@ export class MemoryReadModelStore extends ReadModelStore {
     changes: readonly TableChange[],
     generation: Generation,
   ): Promise<void> {
-    for (const { name, from } of moves) {
+    for (const { name, version, from } of moves) {
       const stand = this.#checkpoints.get(`${generation}:${name}`)
-      if (stand && stand.position !== from) throw new CheckpointMoved(`${name} moved`)
+      const isThere = from === (stand?.position ?? null) && version === (stand?.version ?? version)
+      if (!isThere) throw new CheckpointMoved(`${name} moved`)
     }
     for (const { name, version, to } of moves) {
       this.#checkpoints.set(`${generation}:${name}`, { version, position: to })
@@ -39,7 +40,7 @@ export class MemoryReadModelStore extends ReadModelStore {
     for (const { table, put, remove } of changes) {
       const rows = this.#rows(table, generation)
       for (const row of put) {
-        const key = String(row[table.key])
+        const key = row[table.key] as string
         if (!(table.appendOnly && rows.has(key))) rows.set(key, row)
       }
       for (const key of remove) rows.delete(key)
@@ -54,7 +55,8 @@ export class MemoryReadModelStore extends ReadModelStore {
   override async swap(name: string, version: number, tables: readonly Table[]): Promise<boolean> {
     const next = this.#checkpoints.get(`next:${name}`)
     const live = this.#checkpoints.get(`live:${name}`)
-    if (!next || next.position !== live?.position) return false
+    if (next?.version !== version) return false
+    if (live?.version === version && live.position !== next.position) return false
     for (const table of tables) {
       this.#tables.set(`live:${table.name}`, this.#rows(table, 'next'))
       this.#tables.delete(`next:${table.name}`)

@@ -57,46 +57,76 @@ export class PostgresReadModelStore extends ReadModelStore {
       for (const table of tables) {
         const next = nameOf(table, 'next')
         await client.query(`DROP TABLE IF EXISTS ${next}`)
-        await client.query(`CREATE TABLE ${next} (LIKE ${table.name} INCLUDING ALL)`)
+        const settings = await storageSettings(client, table.name)
+        await client.query(`CREATE TABLE ${next} (LIKE ${table.name} INCLUDING ALL) ${settings}`)
       }
-      await client.query(
-        `DELETE FROM projection_checkpoint WHERE name = $1 AND generation = 'next'`,
-        [name],
-      )
+      await client.query(forgetNextStatement, [name])
     })
   }
 
   override async swap(name: string, version: number, tables: readonly Table[]): Promise<boolean> {
     return inTransaction(this.#pool, async (client) => {
-      const { rows } = await client.query<{ generation: string; position: string }>(
-        `SELECT generation, position FROM projection_checkpoint
-         WHERE name = $1 ORDER BY generation FOR UPDATE`,
-        [name],
-      )
-      const at = (generation: Generation) =>
-        rows.find((row) => row.generation === generation)?.position
-      if (at('next') === undefined || at('next') !== at('live')) return false
+      const { rowCount } = await client.query(swapCheckpointStatement, [name, version])
+      if (rowCount === 0) return false
       for (const table of tables) {
         await client.query(`DROP TABLE ${table.name}`)
         await client.query(`ALTER TABLE ${nameOf(table, 'next')} RENAME TO ${table.name}`)
       }
-      await client.query(
-        `DELETE FROM projection_checkpoint WHERE name = $1 AND generation = 'next'`,
-        [name],
-      )
-      await client.query(
-        `UPDATE projection_checkpoint SET version = $2 WHERE name = $1 AND generation = 'live'`,
-        [name, version],
-      )
+      await client.query(forgetNextStatement, [name])
       return true
     })
   }
 }
 
+const forgetNextStatement = `DELETE FROM projection_checkpoint WHERE name = $1 AND generation = 'next'`
+
+// $1 name, $2 version. The row of the live checkpoint stays locked, so that no page of it is
+// committed until the tables have changed places.
+const swapCheckpointStatement = `
+  INSERT INTO projection_checkpoint AS live (name, version, generation, position, updated_at)
+  SELECT name, version, 'live', position, now() FROM projection_checkpoint
+  WHERE name = $1 AND version = $2 AND generation = 'next'
+  ON CONFLICT (name, generation) DO UPDATE
+    SET version = excluded.version, position = excluded.position, updated_at = now()
+    WHERE live.position = excluded.position OR live.version <> excluded.version`
+
 /** The table of a generation. */
 function nameOf(table: Table, generation: Generation): string {
   return generation === 'live' ? table.name : `${table.name}__next`
 }
+
+/** `WITH (fillfactor = …)` as the table has it, which LIKE does not take over. */
+async function storageSettings(client: pg.PoolClient, table: string): Promise<string> {
+  const { rows } = await client.query<{ reloptions: string[] | null }>(
+    'SELECT reloptions FROM pg_class WHERE oid = $1::regclass',
+    [table],
+  )
+  const settings = rows[0]?.reloptions ?? []
+  return settings.length > 0 ? `WITH (${settings.join(', ')})` : ''
+}
+
+// $1 names, $2 versions, $3 from, $4 to, $5 generation. Rows are locked in the order of their
+// names, so that two processes cannot wait for each other.
+const moveStatement = `
+  WITH move AS (
+    SELECT * FROM unnest($1::text[], $2::int[], $3::text[], $4::text[])
+      AS m (name, version, "from", "to")
+  ), locked AS MATERIALIZED (
+    SELECT c.name FROM projection_checkpoint c JOIN move m USING (name)
+    WHERE c.generation = $5 ORDER BY c.name FOR UPDATE OF c
+  ), moved AS (
+    UPDATE projection_checkpoint c SET position = m."to", updated_at = now()
+    FROM move m JOIN locked USING (name)
+    WHERE c.name = m.name AND c.generation = $5
+      AND c.version = m.version AND c.position = m."from"
+    RETURNING c.name
+  ), started AS (
+    INSERT INTO projection_checkpoint (name, version, generation, position)
+    SELECT name, version, $5, "to" FROM move WHERE "from" IS NULL ORDER BY name
+    ON CONFLICT DO NOTHING
+    RETURNING name
+  )
+  SELECT name FROM moved UNION ALL SELECT name FROM started`
 
 /** Moves each checkpoint that still stands where it was read; none moves unless all do. */
 async function moveCheckpoints(
@@ -106,17 +136,7 @@ async function moveCheckpoints(
 ): Promise<void> {
   const { rowCount } = await client.query({
     name: 'move-checkpoints',
-    text: `
-      INSERT INTO projection_checkpoint AS c (name, version, generation, position, updated_at)
-      SELECT m.name, m.version, $5, m."to", now()
-      FROM unnest($1::text[], $2::int[], $3::text[], $4::text[])
-        AS m (name, version, "from", "to")
-      ORDER BY m.name
-      ON CONFLICT (name, generation) DO UPDATE
-        SET position = excluded.position, version = excluded.version, updated_at = now()
-        WHERE c.position = (
-          SELECT x."from" FROM unnest($1::text[], $3::text[]) AS x (name, "from")
-          WHERE x.name = c.name)`,
+    text: moveStatement,
     values: [
       moves.map((move) => move.name),
       moves.map((move) => move.version),
