@@ -84,12 +84,16 @@ export class JobAttempt {
     if (!this.#stopping.signal.aborted) this.#stopping.abort(new AttemptStopped(reason))
   }
 
-  /** Runs the handler and ends the attempt in the log. Resolves with the job as it then is. */
+  /**
+   * Runs the handler and ends the attempt in the log. Resolves with the job as it then is.
+   *
+   * @throws AttemptStopped when the lease was lost
+   */
   async run(): Promise<Loaded<Job>> {
     try {
       await this.#succeed(await this.#untilStopped())
     } catch (error) {
-      await this.#end(error)
+      await this.#end(error).catch(stopWhenFenced)
     }
     return { state: this.#job, revision: this.#revision }
   }
@@ -252,6 +256,11 @@ function stopReason(signal: AbortSignal): StopReason {
 
 function isFenced(error: unknown): boolean {
   return error instanceof DomainError && error.extra['fenced'] === true
+}
+
+/** Somebody else has the job by now; what this attempt would still say does not count. */
+function stopWhenFenced(error: unknown): never {
+  throw isFenced(error) ? new AttemptStopped('lease_lost') : error
 }
 
 /** What customers are told of a failure: a handler's own words, or nothing of our inside. */

@@ -18,6 +18,7 @@ const claimMax = 200
 const failurePauseMs = 500
 
 export type JobWorkerOptions = AttemptPorts & {
+  /** Of this run of this process: two that share it would renew each other's leases. */
   readonly workerId: string
   readonly leases: LeaseStore
   readonly announcements: Announcements
@@ -38,6 +39,15 @@ export type AttemptReport = {
   readonly outcome: Job['status'] | 'lease_lost'
 }
 
+/** A lease that this process holds, from its claim until it was given back. */
+type Held = {
+  readonly lease: Lease
+  /** Null until the job has begun. */
+  attempt: JobAttempt | null
+  /** Why the attempt has to stop, when it has to. */
+  stopped: StopReason | null
+}
+
 /**
  * Claims jobs as far as it has room, runs an attempt of each, and gives every lease back.
  *
@@ -49,11 +59,13 @@ export type AttemptReport = {
 export class JobWorker implements Loop {
   readonly name = 'job-worker'
   readonly #options: JobWorkerOptions
-  readonly #attempts = new Map<string, { attempt: JobAttempt | null; type: string }>()
+  /** By epoch: a lease that was lost may be claimed again here while its attempt still ends. */
+  readonly #held = new Map<number, Held>()
   readonly #stopping = new AbortController()
   readonly #over = new AbortController()
   #wake = new AbortController()
   #renewedAt = 0
+  #claiming: Promise<void> = Promise.resolve()
   #loops: Promise<unknown> = Promise.resolve()
   #unlisten: readonly (() => Promise<void>)[] = []
   #idle: () => void = () => undefined
@@ -64,21 +76,24 @@ export class JobWorker implements Loop {
 
   /** Jobs that run now. */
   get running(): number {
-    return this.#attempts.size
+    return this.#held.size
   }
 
   start(): void {
-    this.#loops = Promise.all([this.#listen(), this.#claimLoop(), this.#renewLoop()])
+    this.#claiming = this.#claimLoop()
+    this.#loops = Promise.all([this.#listen(), this.#renewLoop()])
   }
 
   /** Claims nothing more and lets the attempts end; when the signal aborts, gives them back. */
   async stop(signal: AbortSignal): Promise<void> {
     this.#stopping.abort()
     this.#wake.abort()
+    // A claim on its way may bring more.
+    await this.#claiming
     const giveBack = (): void => this.#stopAll('shutdown')
     signal.addEventListener('abort', giveBack, { once: true })
     if (signal.aborted) giveBack()
-    if (this.#attempts.size > 0) {
+    if (this.#held.size > 0) {
       await new Promise<void>((resolve) => {
         this.#idle = resolve
       })
@@ -96,7 +111,10 @@ export class JobWorker implements Loop {
       announcements.listen([...jobTypes.keys()], heard),
       signals.subscribe('job_cancel', ({ jobIds }) => {
         if (!Array.isArray(jobIds)) return
-        for (const jobId of jobIds) this.#attempts.get(String(jobId))?.attempt?.stop('cancel')
+        const canceled = new Set(jobIds.map(String))
+        for (const held of this.#held.values()) {
+          if (canceled.has(held.lease.jobId)) stopHeld(held, 'cancel')
+        }
       }),
     ])
   }
@@ -109,7 +127,7 @@ export class JobWorker implements Loop {
       try {
         const claimed = await this.#claim()
         if (claimed > 0) continue
-        await clock.sleep(pollMs, AbortSignal.any([this.#wake.signal, signal]))
+        await clock.sleep(pollMs, this.#wake.signal)
       } catch (error) {
         report('error', { err: error }, 'claim failed')
         await clock.sleep(failurePauseMs, signal)
@@ -120,67 +138,72 @@ export class JobWorker implements Loop {
   /** Claims as many as there is room for. Returns how many were there. */
   async #claim(): Promise<number> {
     const { leases, workerId, concurrency, clock, leaseMs } = this.#options
-    const limit = Math.min(claimMax, concurrency - this.#attempts.size)
+    const limit = Math.min(claimMax, concurrency - this.#held.size)
     const jobTypes = this.#typesWithRoom()
     if (limit <= 0 || jobTypes.length === 0) return 0
     const now = clock.now()
     const claimed = await leases.claim({ owner: workerId, jobTypes, limit, now, leaseMs })
-    if (this.#attempts.size === 0) this.#renewedAt = now
+    if (this.#held.size === 0) this.#renewedAt = now
     for (const lease of claimed) {
-      this.#attempts.set(lease.jobId, { attempt: null, type: lease.jobType })
-      void this.#work(lease)
+      const held: Held = { lease, attempt: null, stopped: null }
+      this.#held.set(lease.epoch, held)
+      void this.#work(held)
     }
     return claimed.length
   }
 
   #typesWithRoom(): readonly string[] {
     const counts = new Map<string, number>()
-    for (const { type } of this.#attempts.values()) counts.set(type, (counts.get(type) ?? 0) + 1)
+    for (const { lease } of this.#held.values()) {
+      counts.set(lease.jobType, (counts.get(lease.jobType) ?? 0) + 1)
+    }
     return [...this.#options.jobTypes.values()]
       .filter(({ type, concurrencyMax }) => (counts.get(type) ?? 0) < (concurrencyMax ?? Infinity))
       .map(({ type }) => type)
   }
 
-  async #work(lease: Lease): Promise<void> {
+  async #work(held: Held): Promise<void> {
     const { report, leases } = this.#options
-    const { jobId, epoch } = lease
+    const { jobId, epoch } = held.lease
     try {
-      const revision = await this.#attempt(lease)
+      const revision = await this.#attempt(held)
       // Without a revision the attempt has not ended in the log: the rescuer will end it.
       if (revision !== null) await leases.release([{ jobId, epoch, revision }])
     } catch (error) {
       report('error', { err: error, jobId, epoch }, 'attempt could not be ended')
     } finally {
-      this.#attempts.delete(jobId)
+      this.#held.delete(epoch)
       this.#options.progress.forget(jobId)
       this.#wake.abort()
-      if (this.#attempts.size === 0 && this.#stopping.signal.aborted) this.#idle()
+      if (this.#held.size === 0 && this.#stopping.signal.aborted) this.#idle()
     }
   }
 
   /** Returns the revision at which the job was left; null when somebody else has it. */
-  async #attempt(lease: Lease): Promise<number | null> {
+  async #attempt(held: Held): Promise<number | null> {
     const { clock, pipelines, attempted, jobTypes } = this.#options
+    const { lease } = held
     const type = jobTypes.get(lease.jobType)
-    const stream = jobStream(lease.jobId)
     const started = await this.#begin(lease)
-    if (!isRunningUnder(started.state, lease.epoch) || !type) return started.revision
     const { state, revision } = started
+    if (!isRunningUnder(state, lease.epoch) || !type) return revision
     const attempt = new JobAttempt(this.#options, lease, type, { state, revision })
-    this.#attempts.set(lease.jobId, { attempt, type: lease.jobType })
+    held.attempt = attempt
+    if (held.stopped) attempt.stop(held.stopped)
     const startedAt = clock.now()
     try {
-      const { state: job, revision } = await attempt.run()
+      const ended = await attempt.run()
+      const { status } = ended.state
       const ms = clock.now() - startedAt
-      attempted({ job, epoch: lease.epoch, ms, outcome: job.status })
-      return job.status === 'running' ? null : revision
+      attempted({ job: ended.state, epoch: lease.epoch, ms, outcome: status })
+      return status === 'running' ? null : ended.revision
     } catch (error) {
       if (!(error instanceof AttemptStopped)) throw error
       const ms = clock.now() - startedAt
       attempted({ job: state, epoch: lease.epoch, ms, outcome: 'lease_lost' })
       return null
     } finally {
-      pipelines.jobs.forget(stream)
+      pipelines.jobs.forget(jobStream(lease.jobId))
     }
   }
 
@@ -210,22 +233,23 @@ export class JobWorker implements Loop {
     while (!this.#over.signal.aborted) {
       // A third of the lease: two renewals may fail before anything is lost.
       await clock.sleep(leaseMs / 3, this.#over.signal)
-      if (this.#attempts.size > 0) await this.#renew()
+      if (this.#held.size > 0) await this.#renew()
     }
   }
 
   async #renew(): Promise<void> {
-    const { leases, workerId, clock, leaseMs, report } = this.#options
-    const attempts = new Map(this.#attempts)
+    const { leases, workerId: owner, clock, leaseMs, report } = this.#options
+    const asked = new Map(this.#held)
     const now = clock.now()
     try {
-      const { held, cancelRequested } = await leases.renew(workerId, now, leaseMs)
+      const epochs = [...asked.keys()]
+      const { held, cancelRequested } = await leases.renew({ owner, epochs, now, leaseMs })
       this.#renewedAt = now
+      const canceled = new Set(cancelRequested)
       const kept = new Set(held)
-      for (const jobId of cancelRequested) attempts.get(jobId)?.attempt?.stop('cancel')
-      for (const [jobId, { attempt }] of attempts) {
-        // One that has ended in the meantime has given its lease back itself.
-        if (!kept.has(jobId) && this.#attempts.has(jobId)) attempt?.stop('lease_lost')
+      for (const [epoch, each] of asked) {
+        if (!kept.has(epoch)) stopHeld(each, 'lease_lost')
+        else if (canceled.has(epoch)) stopHeld(each, 'cancel')
       }
     } catch (error) {
       report('warn', { err: error }, 'leases could not be renewed')
@@ -234,8 +258,14 @@ export class JobWorker implements Loop {
   }
 
   #stopAll(reason: StopReason): void {
-    for (const { attempt } of this.#attempts.values()) attempt?.stop(reason)
+    for (const held of this.#held.values()) stopHeld(held, reason)
   }
+}
+
+/** Stops an attempt, now or as soon as it begins; one that has ended does not mind. */
+function stopHeld(held: Held, reason: StopReason): void {
+  held.stopped ??= reason
+  held.attempt?.stop(reason)
 }
 
 function isRunningUnder(state: JobState, epoch: number): state is Job {

@@ -13,7 +13,7 @@ export type RepeatOptions = {
   readonly report: LoopReport
   /** One turn. Errors are told and repeated with a growing pause: a loop never dies. */
   readonly turn: (signal: AbortSignal) => Promise<Turn>
-  /** What to wait for when there was nothing to do. */
+  /** What to wait for when there was nothing to do; at once when the signal is aborted. */
   readonly idle: (signal: AbortSignal) => Promise<void>
 }
 
@@ -28,7 +28,7 @@ export function repeat({ name, clock, report, turn, idle }: RepeatOptions): Loop
       try {
         const did = await turn(stopping.signal)
         failures = 0
-        if (did === 'idle' && !stopping.signal.aborted) await idle(stopping.signal)
+        if (did === 'idle') await idle(stopping.signal)
       } catch (error) {
         failures += 1
         report('error', { err: error, loop: name, failures }, 'loop turn failed')

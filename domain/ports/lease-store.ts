@@ -7,15 +7,27 @@ export type Lease = {
   readonly epoch: number
 }
 
-/** A lease that its holder did not renew. */
-export type ExpiredLease = Lease & { readonly owner: string }
+/** A lease that its holder did not renew, or has lost without noticing. */
+export type ExpiredLease = Lease & {
+  /** Null when the lease was ended already. */
+  readonly owner: string | null
+}
+
+/** Leases that their owner works on and wants to keep. */
+export type RenewalRequest = {
+  readonly owner: string
+  /** Of those alone: a lease that nobody works on any more must end. */
+  readonly epochs: readonly number[]
+  readonly now: number
+  readonly leaseMs: number
+}
 
 /** What `renew` found. */
 export type Renewal = {
-  /** Jobs that the owner still holds. Any other is lost: stop working on it at once. */
-  readonly held: readonly string[]
-  /** Jobs of the owner that somebody asked to cancel. */
-  readonly cancelRequested: readonly string[]
+  /** Epochs that are still held. Any other is lost: stop working on it at once. */
+  readonly held: readonly number[]
+  /** Epochs of those whose job somebody asked to cancel. */
+  readonly cancelRequested: readonly number[]
 }
 
 /** What to claim. */
@@ -30,14 +42,18 @@ export type Claim = {
 
 /**
  * Who works on what. Candidates are the rows of the `job_queue` read model; the lease rows belong
- * to this port. High priority first, then fair between orgs, then oldest.
+ * to this port.
  */
 export abstract class LeaseStore {
-  /** Leases up to `limit` jobs that are due, held by nobody, and not behind a newer write. */
+  /**
+   * Leases up to `limit` jobs that are due, held by nobody, and not behind a newer write: high
+   * priority first, then by turn, then by id. Of the jobs that waited for a time, the `limit` that
+   * are due longest compete.
+   */
   abstract claim(claim: Claim): Promise<readonly Lease[]>
 
-  /** Extends every lease of the owner in one statement. */
-  abstract renew(owner: string, now: number, leaseMs: number): Promise<Renewal>
+  /** Extends leases in one statement. One that is over is not revived. */
+  abstract renew(request: RenewalRequest): Promise<Renewal>
 
   /**
    * Ends a lease. `revision` is the job stream's last revision that the holder knows: nobody can
@@ -45,7 +61,10 @@ export abstract class LeaseStore {
    */
   abstract release(released: readonly ReleasedLease[]): Promise<void>
 
-  /** Leases whose time is over, oldest first. */
+  /**
+   * Leases whose time is over, oldest first, and ended ones whose job runs all the same: its holder
+   * began it after the lease was taken away, so nobody will renew or end it.
+   */
   abstract expired(now: number, limit: number): Promise<readonly ExpiredLease[]>
 
   /** Live jobs whose deadline is over. */

@@ -9,6 +9,13 @@ export type WatchedRows = {
   readonly grants: () => readonly Row[]
 }
 
+type Hold = StrandedHold & { readonly heldAt: string; readonly isOpen: boolean }
+type Grant = {
+  readonly orgId: string
+  readonly expiresAt: string | null
+  readonly remaining: string
+}
+
 export class MemoryHoldWatch extends HoldWatch {
   readonly #rows: WatchedRows
 
@@ -18,24 +25,21 @@ export class MemoryHoldWatch extends HoldWatch {
   }
 
   override async stranded(before: string, limit: number): Promise<readonly StrandedHold[]> {
-    const live = new Set(this.#rows.queue().map((row) => row['jobId']))
-    return this.#rows
-      .holds()
-      .filter((row) => row['isOpen'] === true && String(row['heldAt']) < before)
-      .filter((row) => !live.has(row['jobId']))
+    const queue = this.#rows.queue() as unknown as readonly { readonly jobId: string }[]
+    const live = new Set(queue.map(({ jobId }) => jobId))
+    const holds = this.#rows.holds() as unknown as readonly Hold[]
+    return holds
+      .filter(({ isOpen, heldAt, jobId }) => isOpen && heldAt < before && !live.has(jobId))
+      .toSorted((a, b) => (a.heldAt < b.heldAt ? -1 : 1))
       .slice(0, limit)
-      .map((row) => ({
-        orgId: String(row['orgId']),
-        holdId: String(row['holdId']),
-        jobId: String(row['jobId']),
-      }))
+      .map(({ orgId, holdId, jobId }) => ({ orgId, holdId, jobId }))
   }
 
   override async orgsWithExpiredCredits(now: string, limit: number): Promise<readonly string[]> {
-    const expired = this.#rows
-      .grants()
-      .filter((row) => typeof row['expiresAt'] === 'string' && row['expiresAt'] <= now)
-      .filter((row) => row['remaining'] !== '0')
-    return [...new Set(expired.map((row) => String(row['orgId'])))].slice(0, limit)
+    const grants = this.#rows.grants() as unknown as readonly Grant[]
+    const expired = grants.filter(
+      ({ expiresAt, remaining }) => expiresAt !== null && expiresAt <= now && remaining !== '0',
+    )
+    return [...new Set(expired.map(({ orgId }) => orgId))].slice(0, limit)
   }
 }

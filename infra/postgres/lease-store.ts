@@ -5,6 +5,7 @@ import type {
   Lease,
   ReleasedLease,
   Renewal,
+  RenewalRequest,
 } from '../../domain/ports/lease-store.ts'
 import { LeaseStore } from '../../domain/ports/lease-store.ts'
 
@@ -13,7 +14,7 @@ type LeaseRow = {
   readonly org_id: string
   readonly job_type: string
   readonly epoch: string
-  readonly owner: string
+  readonly owner: string | null
 }
 
 // $1 owner, $2 job types, $3 limit, $4 now, $5 expiry
@@ -24,7 +25,7 @@ type LeaseRow = {
 // The plan needs no statistics: every step is an index scan with a limit.
 const claimStatement = `
   WITH candidate AS MATERIALIZED (
-    (SELECT q.job_id, q.org_id, q.job_type, q.priority, q.turn
+    (SELECT q.job_id, q.org_id, q.job_type, q.priority, q.turn, q.revision
      FROM job_queue q
      WHERE q.state = 'queued' AND q.run_at IS NULL AND q.job_type = ANY ($2)
        AND NOT EXISTS (
@@ -34,7 +35,7 @@ const claimStatement = `
      LIMIT $3
      FOR UPDATE OF q SKIP LOCKED)
     UNION ALL
-    (SELECT q.job_id, q.org_id, q.job_type, q.priority, q.turn
+    (SELECT q.job_id, q.org_id, q.job_type, q.priority, q.turn, q.revision
      FROM job_queue q
      WHERE q.state = 'queued' AND q.run_at <= $4 AND q.job_type = ANY ($2)
        AND NOT EXISTS (
@@ -47,23 +48,23 @@ const claimStatement = `
     SELECT * FROM candidate ORDER BY priority, turn, job_id LIMIT $3
   ), claimed AS (
     INSERT INTO job_lease AS l (job_id, org_id, job_type, epoch, owner, expires_at, revision)
-    SELECT job_id, org_id, job_type, nextval('lease_epoch'), $1, $5, -1 FROM chosen
+    SELECT job_id, org_id, job_type, nextval('lease_epoch'), $1, $5, revision FROM chosen
     ON CONFLICT (job_id) DO UPDATE
       SET epoch = excluded.epoch, owner = excluded.owner, expires_at = excluded.expires_at
-      WHERE l.owner IS NULL
+      WHERE l.owner IS NULL AND l.revision <= excluded.revision
     RETURNING l.job_id, l.org_id, l.job_type, l.epoch
   )
   SELECT claimed.* FROM claimed JOIN chosen USING (job_id)
   ORDER BY chosen.priority, chosen.turn, job_id`
 
-// $1 owner, $2 now, $3 expiry. A lease that is over is not renewed: the rescuer may have it.
+// $1 owner, $2 epochs, $3 now, $4 expiry. One that is over is not renewed: the rescuer may have it.
 const renewStatement = `
   WITH renewed AS (
-    UPDATE job_lease SET expires_at = $3
-    WHERE owner = $1 AND expires_at > $2
-    RETURNING job_id
+    UPDATE job_lease SET expires_at = $4
+    WHERE owner = $1 AND epoch = ANY ($2) AND expires_at > $3
+    RETURNING job_id, epoch
   )
-  SELECT r.job_id, coalesce(q.cancel_requested, false) AS cancel_requested
+  SELECT r.epoch, coalesce(q.cancel_requested, false) AS cancel_requested
   FROM renewed r LEFT JOIN job_queue q USING (job_id)`
 
 // $1 job ids, $2 epochs, $3 revisions
@@ -72,6 +73,17 @@ const releaseStatement = `
   SET owner = NULL, expires_at = NULL, revision = greatest(l.revision, r.revision)
   FROM unnest($1::text[], $2::bigint[], $3::int[]) AS r (job_id, epoch, revision)
   WHERE l.job_id = r.job_id AND l.epoch = r.epoch`
+
+// $1 now, $2 limit. A job that runs though its lease is ended is told from one whose end the queue
+// has not seen yet by the revision that the holder left.
+const expiredStatement = `
+  SELECT job_id, org_id, job_type, epoch, owner FROM (
+    SELECT * FROM job_lease WHERE owner IS NOT NULL AND expires_at <= $1
+    UNION ALL
+    SELECT l.* FROM job_lease l JOIN job_queue q USING (job_id)
+    WHERE l.owner IS NULL AND q.state = 'running' AND q.revision >= l.revision
+  ) lost
+  ORDER BY expires_at NULLS LAST LIMIT $2`
 
 /** Leases in Postgres. `job_queue` is read, `job_lease` is ours. */
 export class PostgresLeaseStore extends LeaseStore {
@@ -91,15 +103,15 @@ export class PostgresLeaseStore extends LeaseStore {
     return rows.map(toLease)
   }
 
-  override async renew(owner: string, now: number, leaseMs: number): Promise<Renewal> {
-    const { rows } = await this.#pool.query<{ job_id: string; cancel_requested: boolean }>({
+  override async renew({ owner, epochs, now, leaseMs }: RenewalRequest): Promise<Renewal> {
+    const { rows } = await this.#pool.query<{ epoch: string; cancel_requested: boolean }>({
       name: 'renew-leases',
       text: renewStatement,
-      values: [owner, new Date(now), new Date(now + leaseMs)],
+      values: [owner, epochs, new Date(now), new Date(now + leaseMs)],
     })
     return {
-      held: rows.map((row) => row.job_id),
-      cancelRequested: rows.filter((row) => row.cancel_requested).map((row) => row.job_id),
+      held: rows.map((row) => Number(row.epoch)),
+      cancelRequested: rows.filter((row) => row.cancel_requested).map((row) => Number(row.epoch)),
     }
   }
 
@@ -118,8 +130,7 @@ export class PostgresLeaseStore extends LeaseStore {
   override async expired(now: number, limit: number): Promise<readonly ExpiredLease[]> {
     const { rows } = await this.#pool.query<LeaseRow>({
       name: 'expired-leases',
-      text: `SELECT job_id, org_id, job_type, epoch, owner FROM job_lease
-        WHERE owner IS NOT NULL AND expires_at <= $1 ORDER BY expires_at LIMIT $2`,
+      text: expiredStatement,
       values: [new Date(now), limit],
     })
     return rows.map((row) => ({ ...toLease(row), owner: row.owner }))
