@@ -2,6 +2,7 @@ import { Map, Set } from 'immutable'
 import { assert } from '../assert.ts'
 import type { Decider } from '../decider.ts'
 import { DomainError } from '../errors.ts'
+import { holdIdsUpTo } from '../job/job.ts'
 import { amountMicroMax, maximum, minimum, storedAmount } from '../pricing/money.ts'
 import { unreachable } from '../unreachable.ts'
 import type {
@@ -368,9 +369,13 @@ function requireAvailable(account: Account, required: bigint, at: string): void 
 
 function recordUsage(account: Account, { usage, at }: Of<'RecordUsage'>): readonly AccountEvent[] {
   const open = account.holds.get(usage.holdId)
-  const ids = open?.usageIds ?? account.closed.usageIds.get(usage.holdId)
-  if (!ids) throw new DomainError('conflict', 'The usage comes too late: its hold is forgotten.')
-  if (ids.has(usage.usageId)) return []
+  if (!open && !account.closed.usageIds.has(usage.holdId)) {
+    throw new DomainError('conflict', 'The usage comes too late: its hold is forgotten.')
+  }
+  // A job that was queued again keeps its steps, and pays none of them on its new hold.
+  const holdIds = holdIdsUpTo(usage.jobId, usage.holdId)
+  const idsOf = (id: string) => account.holds.get(id)?.usageIds ?? account.closed.usageIds.get(id)
+  if (holdIds.some((id) => idsOf(id)?.has(usage.usageId))) return []
   const charged = storedAmount(usage.chargedMicro)
   const { allocations, uncovered } = allocate(account.grants, charged, at)
   const fromHold = minimum(charged, open?.remaining ?? 0n)

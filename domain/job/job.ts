@@ -62,6 +62,12 @@ export function holdIdOf(jobId: string, requeues: number): string {
   return requeues === 0 ? jobId : `${jobId}/${requeues}`
 }
 
+/** Every hold that the job had, up to this one. */
+export function holdIdsUpTo(jobId: string, holdId: string): readonly string[] {
+  const requeues = Number(holdId.slice(jobId.length + 1))
+  return Array.from({ length: requeues + 1 }, (_, requeue) => holdIdOf(jobId, requeue))
+}
+
 const currentHold = (job: Job): string => holdIdOf(job.spec.jobId, job.requeues)
 
 export function evolve(state: JobState, event: JobEvent): JobState {

@@ -251,6 +251,13 @@ describe('usage', () => {
       .when(a.use('u1', 'h1', 0n))
       .then([recorded(0n, { allocations: [] })])
   })
+  test('is not counted again on the hold of a job that was queued again', () => {
+    const again = { ...a.hold('h1/1', 100n), jobId: 'h1' }
+    const usage = { ...a.usage('u1', 'h1/1', 30n), jobId: 'h1' }
+    given(...rich, a.hold('h1', 100n), a.use('u1', 'h1', 30n), a.settle('h1'), again)
+      .when({ type: 'RecordUsage', usage, at: at(4) })
+      .doesNothing()
+  })
   test('is counted once, before and after the settlement', () => {
     const used = [...held, a.use('u1', 'h1', 30n)]
     given(...used)
