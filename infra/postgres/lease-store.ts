@@ -24,28 +24,28 @@ type LeaseRow = {
 // lease is held, or while an ended lease knows a newer revision than the row (the queue lags).
 // The plan needs no statistics: every step is an index scan with a limit.
 const claimStatement = `
-  WITH candidate AS MATERIALIZED (
-    (SELECT q.job_id, q.org_id, q.job_type, q.priority, q.turn, q.revision
-     FROM job_queue q
-     WHERE q.state = 'queued' AND q.run_at IS NULL AND q.job_type = ANY ($2)
-       AND NOT EXISTS (
-         SELECT FROM job_lease l
-         WHERE l.job_id = q.job_id AND (l.owner IS NOT NULL OR l.revision > q.revision))
-     ORDER BY q.priority, q.turn, q.job_id
-     LIMIT $3
-     FOR UPDATE OF q SKIP LOCKED)
-    UNION ALL
-    (SELECT q.job_id, q.org_id, q.job_type, q.priority, q.turn, q.revision
-     FROM job_queue q
-     WHERE q.state = 'queued' AND q.run_at <= $4 AND q.job_type = ANY ($2)
-       AND NOT EXISTS (
-         SELECT FROM job_lease l
-         WHERE l.job_id = q.job_id AND (l.owner IS NOT NULL OR l.revision > q.revision))
-     ORDER BY q.run_at
-     LIMIT $3
-     FOR UPDATE OF q SKIP LOCKED)
+  WITH ready AS MATERIALIZED (
+    SELECT q.job_id, q.org_id, q.job_type, q.priority, q.turn, q.revision
+    FROM job_queue q
+    WHERE q.state = 'queued' AND q.run_at IS NULL AND q.job_type = ANY ($2)
+      AND NOT EXISTS (
+        SELECT FROM job_lease l
+        WHERE l.job_id = q.job_id AND (l.owner IS NOT NULL OR l.revision > q.revision))
+    ORDER BY q.priority, q.turn, q.job_id
+    LIMIT $3
+    FOR UPDATE OF q SKIP LOCKED
+  ), due AS MATERIALIZED (
+    SELECT q.job_id, q.org_id, q.job_type, q.priority, q.turn, q.revision
+    FROM job_queue q
+    WHERE q.state = 'queued' AND q.run_at <= $4 AND q.job_type = ANY ($2)
+      AND NOT EXISTS (
+        SELECT FROM job_lease l
+        WHERE l.job_id = q.job_id AND (l.owner IS NOT NULL OR l.revision > q.revision))
+    ORDER BY q.run_at
+    LIMIT $3
+    FOR UPDATE OF q SKIP LOCKED
   ), chosen AS (
-    SELECT * FROM candidate ORDER BY priority, turn, job_id LIMIT $3
+    SELECT * FROM ready UNION ALL SELECT * FROM due ORDER BY priority, turn, job_id LIMIT $3
   ), claimed AS (
     INSERT INTO job_lease AS l (job_id, org_id, job_type, epoch, owner, expires_at, revision)
     SELECT job_id, org_id, job_type, nextval('lease_epoch'), $1, $5, revision FROM chosen

@@ -1,0 +1,139 @@
+import { randomUUID } from 'node:crypto'
+import { expect, test } from '@jest/globals'
+import type { IdempotencyStore, IdempotentRequest } from '../../domain/ports/idempotency-store.ts'
+
+const now = Date.UTC(2026, 5, 1)
+const lockMs = 30_000
+const answer = {
+  status: 202,
+  body: '{"jobId":"j1","text":"grüße \\u0000"}',
+  location: '/v1/jobs/j1',
+}
+
+function request(more: Partial<IdempotentRequest> = {}): IdempotentRequest {
+  const scope = `acme POST /v1/jobs ${randomUUID()}`
+  return { scope, bodySha256: 'ab'.repeat(32), subjectId: randomUUID(), now, lockMs, ...more }
+}
+
+/** The same request once more: another try makes another subject id, at another time. */
+function again(first: IdempotentRequest, afterMs: number): IdempotentRequest {
+  return { ...first, subjectId: randomUUID(), now: first.now + afterMs }
+}
+
+/** What every store of idempotency keys promises. */
+export function idempotencyStoreContract(given: () => IdempotencyStore): void {
+  test('the first request goes, with the subject that it brought', async () => {
+    const first = request()
+    expect(await given().begin(first)).toEqual({ kind: 'go', subjectId: first.subjectId })
+  })
+
+  test('a repetition waits while the first one is in work', async () => {
+    const first = request()
+    await given().begin(first)
+    expect(await given().begin(again(first, lockMs - 1))).toEqual({ kind: 'in_flight' })
+  })
+
+  test('a repetition gets the first answer, for as long as it is kept', async () => {
+    const first = request()
+    await given().begin(first)
+    await given().complete(first.scope, answer)
+    const answered = { kind: 'answered', answer }
+    expect(await given().begin(again(first, 1))).toEqual(answered)
+    expect(await given().begin(again(first, 86_000_000))).toEqual(answered)
+  })
+
+  test('an answer need not have a location or a body', async () => {
+    const first = request()
+    await given().begin(first)
+    const empty = { status: 204, body: '', location: null }
+    await given().complete(first.scope, empty)
+    expect(await given().begin(again(first, 1))).toEqual({ kind: 'answered', answer: empty })
+  })
+
+  test('the first answer stays', async () => {
+    const first = request()
+    await given().begin(first)
+    await given().complete(first.scope, answer)
+    await given().complete(first.scope, { ...answer, status: 500 })
+    expect(await given().begin(again(first, 1))).toEqual({ kind: 'answered', answer })
+  })
+
+  test('another body is told from the same one, before and after the answer', async () => {
+    const first = request()
+    await given().begin(first)
+    const other = { ...again(first, 1), bodySha256: 'cd'.repeat(32) }
+    expect(await given().begin(other)).toEqual({ kind: 'mismatch' })
+    const late = { ...other, now: now + 2 * lockMs }
+    expect(await given().begin(late)).toEqual({ kind: 'mismatch' })
+    await given().complete(first.scope, answer)
+    expect(await given().begin(other)).toEqual({ kind: 'mismatch' })
+  })
+
+  test('when the first one is taken for dead, a repetition makes what that would have made', async () => {
+    const first = request()
+    await given().begin(first)
+    const second = again(first, lockMs)
+    expect(await given().begin(second)).toEqual({ kind: 'go', subjectId: first.subjectId })
+    // It is locked anew, from the time of the takeover.
+    expect(await given().begin(again(second, lockMs - 1))).toEqual({ kind: 'in_flight' })
+    expect(await given().begin(again(second, lockMs))).toEqual({
+      kind: 'go',
+      subjectId: first.subjectId,
+    })
+  })
+
+  test('a refused request leaves nothing behind', async () => {
+    const first = request()
+    await given().begin(first)
+    await given().abandon(first.scope)
+    const other = { ...again(first, 1), bodySha256: 'cd'.repeat(32) }
+    expect(await given().begin(other)).toEqual({ kind: 'go', subjectId: other.subjectId })
+  })
+
+  test('what was answered is not abandoned', async () => {
+    const first = request()
+    await given().begin(first)
+    await given().complete(first.scope, answer)
+    await given().abandon(first.scope)
+    expect(await given().begin(again(first, 1))).toEqual({ kind: 'answered', answer })
+  })
+
+  test('keys of different scopes have nothing to do with each other', async () => {
+    const [first, second] = [request(), request()]
+    await given().begin(first)
+    await given().complete(first.scope, answer)
+    expect(await given().begin(second)).toEqual({ kind: 'go', subjectId: second.subjectId })
+    await given().abandon(randomUUID())
+    await given().complete(randomUUID(), answer)
+  })
+
+  test('of requests that begin at the same time one goes', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const first = request()
+      const begun = await Promise.all([0, 1, 2, 3].map(() => given().begin(again(first, 0))))
+      const kinds = begun.map(({ kind }) => kind).sort()
+      expect(kinds).toEqual(['go', 'in_flight', 'in_flight', 'in_flight'])
+    }
+  })
+
+  test('of requests that take over at the same time one goes', async () => {
+    const first = request()
+    await given().begin(first)
+    const late = [0, 1, 2, 3].map(() => given().begin(again(first, lockMs)))
+    const begun = await Promise.all(late)
+    expect(begun.filter(({ kind }) => kind === 'go')).toEqual([
+      { kind: 'go', subjectId: first.subjectId },
+    ])
+  })
+
+  test('old keys are forgotten, younger ones are not', async () => {
+    const [old, young] = [request({ now: now - 86_400_001 }), request({ now: now - 86_400_000 })]
+    for (const each of [old, young]) {
+      await given().begin(each)
+      await given().complete(each.scope, answer)
+    }
+    await given().forget(now - 86_400_000)
+    expect(await given().begin(again(old, 86_400_001))).toMatchObject({ kind: 'go' })
+    expect(await given().begin(again(young, 86_400_000))).toMatchObject({ kind: 'answered' })
+  })
+}

@@ -1,0 +1,440 @@
+import { randomUUID } from 'node:crypto'
+import { describe, expect, test } from '@jest/globals'
+import type { Claim, Lease, LeaseStore } from '../../domain/ports/lease-store.ts'
+import type { ReadModelStore } from '../../domain/ports/read-model-store.ts'
+import { jobQueueTable, type JobQueueRow } from '../../projections/job-queue.ts'
+
+const leaseMs = 15_000
+const minuteMs = 60_000
+
+// Each test has a day and a job type of its own, so that it meets no rows of another.
+let day = Date.UTC(2026, 0, 1)
+
+type World = { readonly now: number; readonly jobType: string }
+
+function newWorld(): World {
+  day += 24 * 60 * minuteMs
+  return { now: day, jobType: `type-${randomUUID()}` }
+}
+
+const iso = (ms: number): string => new Date(ms).toISOString()
+
+function queued({ now, jobType }: World, more: Partial<JobQueueRow> = {}): JobQueueRow {
+  return {
+    jobId: randomUUID(),
+    orgId: 'org-1',
+    userId: null,
+    jobType,
+    state: 'queued',
+    priority: 1,
+    turn: 1,
+    runAt: null,
+    deadlineAt: null,
+    cancelRequested: false,
+    revision: 0,
+    queuedAt: iso(now),
+    ...more,
+  }
+}
+
+export type LeaseWorld = { readonly leases: LeaseStore; readonly store: ReadModelStore }
+
+/** What every store of leases promises. The queue is written through the read-model store. */
+export function leaseStoreContract(given: () => LeaseWorld): void {
+  claiming(given)
+  racing(given)
+  epochs(given)
+  renewing(given)
+  ending(given)
+  deadlines(given)
+}
+
+function tools(given: () => LeaseWorld) {
+  const put = (...rows: JobQueueRow[]) =>
+    given().store.commit([], [{ table: jobQueueTable, put: rows, remove: [] }], 'live')
+  const remove = (...jobIds: string[]) =>
+    given().store.commit([], [{ table: jobQueueTable, put: [], remove: jobIds }], 'live')
+  const claim = ({ now, jobType }: World, more: Partial<Claim> = {}) =>
+    given().leases.claim({ owner: 'w1', jobTypes: [jobType], limit: 100, now, leaseMs, ...more })
+  const claimOne = async (world: World, more: Partial<Claim> = {}): Promise<Lease> => {
+    const [lease, ...others] = await claim(world, more)
+    if (!lease) throw new Error('nothing was claimed')
+    expect(others).toEqual([])
+    return lease
+  }
+  const release = (lease: Lease, revision: number) =>
+    given().leases.release([{ jobId: lease.jobId, epoch: lease.epoch, revision }])
+  const renew = (now: number, epochs: readonly number[], owner = 'w1') =>
+    given().leases.renew({ owner, epochs, now, leaseMs })
+  const expired = async ({ jobType }: World, now: number) => {
+    const all = await given().leases.expired(now, 1_000)
+    return all.filter((each) => each.jobType === jobType)
+  }
+  return { put, remove, claim, claimOne, release, renew, expired }
+}
+
+const jobIds = (leases: readonly { readonly jobId: string }[]) => leases.map(({ jobId }) => jobId)
+
+function claiming(given: () => LeaseWorld): void {
+  const { put, claim, claimOne } = tools(given)
+
+  describe('a claim', () => {
+    test('gives what is queued, with its org, and to nobody else', async () => {
+      const world = newWorld()
+      const row = queued(world, { orgId: 'org-7' })
+      await put(row)
+      const { jobId, orgId, jobType } = row
+      expect(await claimOne(world)).toMatchObject({ jobId, orgId, jobType })
+      expect(await claim(world, { owner: 'w2' })).toEqual([])
+      expect(await claim(world)).toEqual([])
+    })
+
+    test('goes by priority, then by turn, then by id', async () => {
+      const world = newWorld()
+      const row = (jobId: string, priority: number, turn: number) =>
+        queued(world, { jobId: `${world.jobType}-${jobId}`, priority, turn })
+      const rows = [
+        row('f', 2, 1),
+        row('d', 1, 7),
+        row('c', 1, 7),
+        row('e', 1, 8),
+        row('a', 0, 90),
+        row('b', 1, 2),
+      ]
+      await put(...rows)
+      const order = jobIds(await claim(world)).map((jobId) => jobId.slice(-1))
+      expect(order).toEqual(['a', 'b', 'c', 'd', 'e', 'f'])
+    })
+
+    test('takes at most the limit, the first ones', async () => {
+      const world = newWorld()
+      const rows = [3, 1, 2, 5, 4].map((turn) => queued(world, { turn }))
+      await put(...rows)
+      const byTurn = jobIds(rows.toSorted((a, b) => a.turn - b.turn))
+      expect(jobIds(await claim(world, { limit: 2 }))).toEqual(byTurn.slice(0, 2))
+      expect(jobIds(await claim(world, { limit: 9 }))).toEqual(byTurn.slice(2))
+    })
+
+    test('waits for runAt', async () => {
+      const world = newWorld()
+      const row = queued(world, { runAt: iso(world.now + 1_000) })
+      await put(row)
+      expect(await claim({ ...world, now: world.now + 999 })).toEqual([])
+      expect(await claimOne({ ...world, now: world.now + 1_000 })).toMatchObject({
+        jobId: row.jobId,
+      })
+    })
+
+    test('mixes what became due with what was ready, by priority and turn', async () => {
+      const world = newWorld()
+      const past = iso(world.now - minuteMs)
+      const rows = [
+        queued(world, { priority: 0, turn: 9, runAt: past }),
+        queued(world, { priority: 1, turn: 1 }),
+        queued(world, { priority: 1, turn: 2, runAt: past }),
+        queued(world, { priority: 1, turn: 3 }),
+        queued(world, { priority: 2, turn: 0, runAt: iso(world.now) }),
+      ]
+      await put(...rows.toReversed())
+      expect(jobIds(await claim(world))).toEqual(jobIds(rows))
+    })
+
+    test('leaves the job types that were not asked for', async () => {
+      const [world, other] = [newWorld(), newWorld()]
+      const rows = [queued(world), queued(other)]
+      await put(...rows)
+      expect(await claim(world, { jobTypes: [] })).toEqual([])
+      expect(await claim(world)).toHaveLength(1)
+      const both = [world.jobType, other.jobType]
+      expect(jobIds(await claim(world, { jobTypes: both }))).toEqual([rows[1]?.jobId])
+    })
+
+    test('leaves what runs, and what is limited to nothing', async () => {
+      const world = newWorld()
+      await put(queued(world, { state: 'running', revision: 1 }), queued(world))
+      expect(await claim(world, { limit: 0 })).toEqual([])
+      expect(await claim(world)).toHaveLength(1)
+    })
+  })
+}
+
+function racing(given: () => LeaseWorld): void {
+  const { put, claim } = tools(given)
+
+  describe('claimers at the same time', () => {
+    test('never get the same job, and together get every one', async () => {
+      const world = newWorld()
+      const rows = Array.from({ length: 120 }, (_, turn) => queued(world, { turn }))
+      await put(...rows)
+      const claimed: string[] = []
+      const claimAll = async (owner: string): Promise<void> => {
+        while (claimed.length < rows.length) {
+          const leases = await claim(world, { owner, limit: 7 })
+          claimed.push(...jobIds(leases))
+        }
+      }
+      await Promise.all(['w1', 'w2', 'w3', 'w4', 'w5', 'w6'].map(claimAll))
+      expect(claimed.toSorted()).toEqual(jobIds(rows).toSorted())
+    })
+
+    test('of one job one gets it', async () => {
+      const world = newWorld()
+      for (let round = 0; round < 10; round += 1) {
+        await put(queued(world))
+        const leases = await Promise.all([1, 2, 3, 4].map((n) => claim(world, { owner: `w${n}` })))
+        expect(leases.flat()).toHaveLength(1)
+      }
+    })
+  })
+}
+
+function epochs(given: () => LeaseWorld): void {
+  const { put, claim, claimOne, release } = tools(given)
+
+  describe('epochs', () => {
+    test('grow over all claims, of any job', async () => {
+      const world = newWorld()
+      await put(...Array.from({ length: 20 }, () => queued(world)))
+      const seen: number[] = []
+      while (seen.length < 20) {
+        const batch = (await claim(world, { limit: 3 })).map(({ epoch }) => epoch)
+        expect(Math.min(...batch)).toBeGreaterThan(Math.max(0, ...seen))
+        seen.push(...batch)
+      }
+      expect(new Set(seen).size).toBe(20)
+    })
+
+    test('a job that is claimed again has a newer one', async () => {
+      const world = newWorld()
+      const row = queued(world)
+      await put(row)
+      const first = await claimOne(world)
+      await release(first, 0)
+      const second = await claimOne(world, { owner: 'w2' })
+      expect(second.jobId).toBe(first.jobId)
+      expect(second.epoch).toBeGreaterThan(first.epoch)
+    })
+  })
+}
+
+function renewing(given: () => LeaseWorld): void {
+  const { put, remove, claim, claimOne, release, renew, expired } = tools(given)
+
+  describe('a renewal', () => {
+    test('keeps what is held, for the whole time again', async () => {
+      const world = newWorld()
+      await put(queued(world))
+      const { epoch } = await claimOne(world)
+      const later = world.now + leaseMs - 1
+      expect(await renew(later, [epoch])).toEqual({ held: [epoch], cancelRequested: [] })
+      expect(await expired(world, later + leaseMs - 1)).toEqual([])
+      expect(await expired(world, later + leaseMs)).toHaveLength(1)
+    })
+
+    test('does not revive a lease that is over', async () => {
+      const world = newWorld()
+      await put(queued(world))
+      const { epoch } = await claimOne(world)
+      const late = world.now + leaseMs
+      expect((await renew(late, [epoch])).held).toEqual([])
+      expect(await expired(world, late)).toHaveLength(1)
+    })
+
+    test('lets go what nobody asks for any more', async () => {
+      const world = newWorld()
+      await put(queued(world), queued(world))
+      const [kept, dropped] = await claim(world)
+      const later = world.now + 10_000
+      expect((await renew(later, [kept!.epoch])).held).toEqual([kept!.epoch])
+      expect(jobIds(await expired(world, later + 9_000))).toEqual([dropped!.jobId])
+    })
+
+    test('does not keep what is given back, claimed by another, or unknown', async () => {
+      const world = newWorld()
+      await put(queued(world), queued(world))
+      const [ended, lost] = await claim(world)
+      await release(ended!, 1)
+      await release(lost!, 0)
+      const taken = await claimOne(world, { owner: 'w2' })
+      expect(taken.jobId).toBe(lost!.jobId)
+      const asked = [ended!.epoch, lost!.epoch, taken.epoch, 999_999_999]
+      expect((await renew(world.now + 1, asked)).held).toEqual([])
+      expect((await renew(world.now + 1, [taken.epoch], 'w2')).held).toEqual([taken.epoch])
+    })
+
+    test('of nothing keeps nothing', async () => {
+      const world = newWorld()
+      await put(queued(world))
+      await claimOne(world)
+      expect(await renew(world.now, [])).toEqual({ held: [], cancelRequested: [] })
+    })
+
+    test('tells which jobs somebody wants to cancel', async () => {
+      const world = newWorld()
+      const rows = [queued(world, { turn: 1 }), queued(world, { turn: 2 }), queued(world)]
+      await put(...rows.map((row, turn) => ({ ...row, turn })))
+      const [running, canceled, gone] = await claim(world)
+      await put(
+        queued(world, { jobId: running!.jobId, state: 'running', revision: 1 }),
+        queued(world, { jobId: canceled!.jobId, cancelRequested: true, revision: 2 }),
+      )
+      await remove(gone!.jobId)
+      const all = [running!.epoch, canceled!.epoch, gone!.epoch]
+      const { held, cancelRequested } = await renew(world.now + 1, all)
+      expect(held.toSorted((a, b) => a - b)).toEqual(all)
+      expect(cancelRequested).toEqual([canceled!.epoch])
+    })
+  })
+}
+
+function ending(given: () => LeaseWorld): void {
+  const { put, remove, claim, claimOne, release, renew, expired } = tools(given)
+
+  describe('an ended lease', () => {
+    test('frees the job when the queue has caught up with what its holder wrote', async () => {
+      const world = newWorld()
+      const row = queued(world)
+      await put(row)
+      const lease = await claimOne(world)
+      await release(lease, 4)
+      expect(await claim(world)).toEqual([])
+      await put({ ...row, revision: 3 })
+      expect(await claim(world)).toEqual([])
+      await put({ ...row, revision: 4 })
+      expect(await claimOne(world)).toMatchObject({ jobId: row.jobId })
+    })
+
+    test('does nothing for an older epoch', async () => {
+      const world = newWorld()
+      const row = queued(world)
+      await put(row)
+      const old = await claimOne(world)
+      await release(old, 0)
+      const current = await claimOne(world, { owner: 'w2' })
+      await release(old, 9)
+      expect((await renew(world.now + 1, [current.epoch], 'w2')).held).toEqual([current.epoch])
+      await release(current, 0)
+      expect(await claimOne(world)).toMatchObject({ jobId: row.jobId })
+    })
+
+    test('can be ended twice; the newest revision counts', async () => {
+      const world = newWorld()
+      const row = queued(world)
+      await put(row)
+      const lease = await claimOne(world)
+      await release(lease, 5)
+      await release(lease, 2)
+      await put({ ...row, revision: 4 })
+      expect(await claim(world)).toEqual([])
+    })
+
+    test('several end in one go, and none at all', async () => {
+      const world = newWorld()
+      await put(queued(world), queued(world), queued(world))
+      const leases = await claim(world)
+      await given().leases.release([])
+      await given().leases.release(leases.map((lease) => ({ ...lease, revision: 0 })))
+      expect(await claim(world)).toHaveLength(3)
+    })
+
+    test('is forgotten when its job has left the queue', async () => {
+      const world = newWorld()
+      const [gone, stays] = [queued(world, { turn: 1 }), queued(world, { turn: 2 })]
+      await put(gone, stays)
+      const [first, second] = await claim(world)
+      await release(first!, 5)
+      await release(second!, 5)
+      await remove(gone.jobId)
+      expect(await given().leases.forget(1_000)).toBeGreaterThanOrEqual(1)
+      // As if it had never been held: only a forgotten lease lets a stale row pass.
+      await put(gone)
+      expect(jobIds(await claim(world))).toEqual([gone.jobId])
+      await remove(gone.jobId)
+      expect(await given().leases.forget(1_000)).toBe(0)
+    })
+  })
+
+  describe('an expired lease', () => {
+    test('is listed with its owner, the oldest first, as many as asked for', async () => {
+      const world = newWorld()
+      await put(queued(world, { turn: 1 }), queued(world, { turn: 2 }), queued(world, { turn: 3 }))
+      const leases: Lease[] = []
+      for (const later of [2_000, 1_000, 0]) {
+        leases.push(await claimOne({ ...world, now: world.now + later }, { limit: 1 }))
+      }
+      expect(await expired(world, world.now + leaseMs - 1)).toEqual([])
+      const oldestFirst = leases.toReversed().map((lease) => ({ ...lease, owner: 'w1' }))
+      expect(await expired(world, world.now + leaseMs + 2_000)).toEqual(oldestFirst)
+      expect(await expired(world, world.now + leaseMs + 1_000)).toEqual(oldestFirst.slice(0, 2))
+      expect(await given().leases.expired(world.now + leaseMs + 2_000, 1)).toHaveLength(1)
+    })
+
+    test('is not claimed until somebody has ended it', async () => {
+      const world = newWorld()
+      await put(queued(world))
+      const lease = await claimOne(world)
+      const late = { ...world, now: world.now + 2 * leaseMs }
+      expect(await claim(late)).toEqual([])
+      await release(lease, 0)
+      expect(await claim(late)).toHaveLength(1)
+    })
+
+    test('is listed no more when it is ended', async () => {
+      const world = newWorld()
+      await put(queued(world))
+      const lease = await claimOne(world)
+      await release(lease, 0)
+      expect(await expired(world, world.now + 2 * leaseMs)).toEqual([])
+    })
+  })
+
+  describe('a job that runs though its lease is ended', () => {
+    test('is listed among the expired, without an owner', async () => {
+      const world = newWorld()
+      const row = queued(world)
+      await put(row)
+      const lease = await claimOne(world)
+      await release(lease, 0)
+      await put({ ...row, state: 'running', revision: 1 })
+      expect(await expired(world, world.now)).toEqual([{ ...lease, owner: null }])
+    })
+
+    test('is not one whose end the queue has yet to see', async () => {
+      const world = newWorld()
+      const row = queued(world)
+      await put(row)
+      const lease = await claimOne(world)
+      await put({ ...row, state: 'running', revision: 1 })
+      await release(lease, 2)
+      expect(await expired(world, world.now)).toEqual([])
+    })
+  })
+}
+
+function deadlines(given: () => LeaseWorld): void {
+  const { put, remove } = tools(given)
+
+  describe('overdue', () => {
+    test('are live jobs whose deadline is over, the oldest first', async () => {
+      const world = newWorld()
+      const by = (seconds: number | null, more: Partial<JobQueueRow> = {}) =>
+        queued(world, {
+          deadlineAt: seconds === null ? null : iso(world.now + seconds * 1e3),
+          ...more,
+        })
+      const [first, second, third] = [by(1), by(2, { state: 'running', revision: 1 }), by(3)]
+      await put(third, by(null), first, second)
+      const overdue = async (seconds: number, limit = 1_000) => {
+        const found = await given().leases.overdue(world.now + seconds * 1_000, limit)
+        const mine = jobIds([first, second, third])
+        return found.filter((jobId) => mine.includes(jobId))
+      }
+      expect(await overdue(0.999)).toEqual([])
+      expect(await overdue(2)).toEqual(jobIds([first, second]))
+      expect(await overdue(9)).toEqual(jobIds([first, second, third]))
+      expect(await overdue(9, 1)).toEqual([first.jobId])
+      await remove(...jobIds([first, second, third]))
+      expect(await overdue(9)).toEqual([])
+    })
+  })
+}

@@ -1,0 +1,14 @@
+import { beforeAll } from '@jest/globals'
+import { MemoryLeaseStore } from '../../infra/memory/lease-store.ts'
+import { MemoryReadModelStore } from '../../infra/memory/read-model-store.ts'
+import { jobQueueTable } from '../../projections/job-queue.ts'
+import { leaseStoreContract, type LeaseWorld } from './lease-store.contract.ts'
+
+let world: LeaseWorld
+
+beforeAll(() => {
+  const store = new MemoryReadModelStore()
+  world = { store, leases: new MemoryLeaseStore(() => store.all(jobQueueTable)) }
+})
+
+leaseStoreContract(() => world)
