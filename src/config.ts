@@ -33,6 +33,8 @@ export interface Config {
   /** 32 bytes, when given; otherwise `loadSecretKey(home)` has them. */
   readonly secretKey: Uint8Array | undefined
   readonly logLevel: LogLevel
+  /** Where each role keeps its log; absent: stdout. */
+  readonly logFolder: string | undefined
   readonly workerConcurrency: number
   readonly leaseMs: number
   readonly drainMs: number
@@ -54,22 +56,27 @@ export function readConfig(environment: Environment = process.env): Config {
   const problems: string[] = []
   const read = reader(environment, problems)
   const host = read.text('WEIR_HOST', '127.0.0.1')
+  const home = resolve(read.text('WEIR_HOME', '.weir'))
+  const chosenRoles = read.list('WEIR_ROLES', parseRole)
+  // Lines of three processes would bury what the launcher has to say.
+  const logsByDefault = chosenRoles.length === 0 ? join(home, 'logs') : 'stdout'
   const port = read.integer('WEIR_PORT', 3000, { min: 1, max: portMax })
   const config: Config = {
-    home: resolve(read.text('WEIR_HOME', '.weir')),
+    home,
     host,
     port,
     metricsPort: read.integer('WEIR_METRICS_PORT', 9464, { min: 1, max: portMax - 2 }),
     isMetricsPortChosen: read.text('WEIR_METRICS_PORT', '') !== '',
     publicUrl: read.parsed('WEIR_PUBLIC_URL', parsePublicUrl) ?? localUrl(host, port),
     databaseUrl: read.parsed('DATABASE_URL', parseDatabaseUrl),
-    roles: Object.freeze(read.list('WEIR_ROLES', parseRole)),
+    roles: Object.freeze(chosenRoles),
     isProduction: environment['NODE_ENV'] === 'production',
     arePrivateWebhooksAllowed: read.flag('WEIR_ALLOW_PRIVATE_WEBHOOKS', 'false'),
     isSandboxOn: read.flag('WEIR_SANDBOX', 'true'),
     corsOrigins: Object.freeze(read.list('WEIR_CORS_ORIGINS', parseOrigin)),
     secretKey: read.parsed('WEIR_SECRET_KEY', parseSecretKey),
     logLevel: read.parsed('WEIR_LOG_LEVEL', parseLogLevel) ?? 'info',
+    logFolder: logFolderOf(read.text('WEIR_LOG_FOLDER', logsByDefault)),
     workerConcurrency: read.integer('WEIR_WORKER_CONCURRENCY', 100, { min: 1, max: 10_000 }),
     leaseMs: read.integer('WEIR_LEASE_MS', 15_000, { min: 100, max: 3_600_000 }),
     drainMs: read.integer('WEIR_DRAIN_MS', 8_000, { min: 0, max: 3_600_000 }),
@@ -77,6 +84,10 @@ export function readConfig(environment: Environment = process.env): Config {
   problems.push(...conflicts(config))
   if (problems.length > 0) throw new ConfigError(problems.join('\n'))
   return Object.freeze(config)
+}
+
+function logFolderOf(text: string): string | undefined {
+  return text === 'stdout' ? undefined : resolve(text)
 }
 
 function conflicts(config: Config): string[] {
@@ -131,6 +142,7 @@ export function roleEnvironment(config: Config, role: Role): Record<string, stri
     WEIR_CORS_ORIGINS: config.corsOrigins.join(','),
     WEIR_SECRET_KEY: secretKey && Buffer.from(secretKey).toString('base64'),
     WEIR_LOG_LEVEL: config.logLevel,
+    WEIR_LOG_FOLDER: config.logFolder ?? 'stdout',
     WEIR_WORKER_CONCURRENCY: String(config.workerConcurrency),
     WEIR_LEASE_MS: String(config.leaseMs),
     WEIR_DRAIN_MS: String(config.drainMs),

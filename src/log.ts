@@ -1,4 +1,7 @@
+import { mkdirSync, renameSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { pino } from 'pino'
+import type { LoggerOptions } from 'pino'
 
 /** What a line may hold. Anything else stays out: a list of what is secret would forget some. */
 const allowedFields = new Set([
@@ -38,16 +41,31 @@ export type LogOptions = {
   readonly role: string
   readonly version: string
   readonly level: string
+  /** Appends to `<role>.log` in this folder; absent: stdout. */
+  readonly folder: string | undefined
+}
+
+/** A log that has grown beyond this is put aside when its role starts, bytes. */
+const logBytesMax = 64_000_000
+
+/** Opens the file of a role; keeps one older file beside it. */
+function openFile(folder: string, role: string) {
+  const file = join(folder, `${role}.log`)
+  mkdirSync(folder, { recursive: true })
+  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0
+  if (size > logBytesMax) renameSync(file, `${file}.1`)
+  return pino.destination({ dest: file, sync: true, mkdir: true })
 }
 
 /** Opens the log of a role. */
-export function openLog({ role, version, level }: LogOptions): Log {
-  const logger = pino({
+export function openLog({ role, version, level, folder }: LogOptions): Log {
+  const options: LoggerOptions = {
     level,
     base: { service: 'weir', role, version },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
-  })
+  }
+  const logger = pino(options, folder === undefined ? pino.destination(1) : openFile(folder, role))
   return {
     debug: (fields, message) => logger.debug(allowed(fields), message),
     info: (fields, message) => logger.info(allowed(fields), message),

@@ -49,7 +49,7 @@ async function launch(config: Config): Promise<number> {
 async function run(config: Config, role: Role): Promise<void> {
   process.title = `weir-${role}`
   const readiness = followReadiness()
-  const log = openLog({ role, version, level: config.logLevel })
+  const log = openLog({ role, version, level: config.logLevel, folder: config.logFolder })
   const metrics = openMetrics(role, version)
   const profile = openEmbedded(config, role, metrics.pipeline)
   log.info({ config: printableConfig(config) }, 'starting')
@@ -57,7 +57,7 @@ async function run(config: Config, role: Role): Promise<void> {
     port: metricsPortOf(config, role),
     host: config.host,
   })
-  const { allRolesReady } = readiness
+  const allRolesReady = (): boolean => readiness.allRolesReady()
   const running = await starters[role]({ profile, log, metrics, allRolesReady })
   reportReady()
   log.info({ port: role === 'api' ? config.port : undefined }, 'serving')

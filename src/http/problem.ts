@@ -7,12 +7,12 @@ import { bodyBytesMax } from './json-body.ts'
 /** What Fastify and Nest say in their own words, as errors of weir. Anything else is `internal`. */
 export function refusalOf(error: unknown): DomainError {
   if (error instanceof DomainError) return error
-  switch (codeOf(error)) {
-    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return new DomainError('unsupported_media_type', 'Send the body as application/json.')
-    case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return new DomainError('too_large', `A body has at most ${bodyBytesMax} bytes.`)
-    default:
+  const code = codeOf(error)
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+    return new DomainError('unsupported_media_type', 'Send the body as application/json.')
+  }
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    return new DomainError('too_large', `A body has at most ${bodyBytesMax} bytes.`)
   }
   const status = error instanceof HttpException ? error.getStatus() : statusOf(error)
   if (status === 404) return new DomainError('not_found', 'There is no such route.')

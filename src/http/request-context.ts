@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { DomainError } from '../../domain/errors.ts'
+import { unreachable } from '../../domain/unreachable.ts'
 import type { CommandContext } from '../../domain/pipeline/command-pipeline.ts'
 import type { Principal, Tenant } from './authenticator.ts'
 
@@ -34,7 +35,8 @@ export function tenantOf(request: FastifyRequest): Tenant {
 
 /** Who acts, as events name it. */
 export function actorOf(principal: Principal | null): string {
-  switch (principal?.kind) {
+  if (!principal) return 'anonymous'
+  switch (principal.kind) {
     case 'key':
       return `key:${principal.keyId}`
     case 'client':
@@ -42,7 +44,7 @@ export function actorOf(principal: Principal | null): string {
     case 'operator':
       return `admin:${principal.operatorId}`
     default:
-      return 'anonymous'
+      return unreachable(principal)
   }
 }
 

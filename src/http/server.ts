@@ -1,3 +1,4 @@
+import type { NestApplicationOptions } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
 import { FastifyAdapter } from '@nestjs/platform-fastify'
 import type { NestFastifyApplication } from '@nestjs/platform-fastify'
@@ -39,11 +40,10 @@ export async function startServer(runtime: Runtime): Promise<RunningServer> {
     registerObjectRoutes(instance, { store: runtime.servedObjects, clock: runtime.clock })
   }
   registerPage(instance)
-  const app = await NestFactory.create<NestFastifyApplication>(
-    AppModule.of(runtime),
-    new FastifyAdapter(instance),
-    { logger: false, bodyParser: false, abortOnError: false },
-  )
+  const options: NestApplicationOptions = { logger: false, bodyParser: false, abortOnError: false }
+  const adapter = new FastifyAdapter(instance)
+  const module = AppModule.of(runtime)
+  const app = await NestFactory.create<NestFastifyApplication>(module, adapter, options)
   if (config.corsOrigins.length > 0) {
     app.enableCors({ origin: [...config.corsOrigins], exposedHeaders: exposedHeaders })
   }

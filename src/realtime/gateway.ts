@@ -140,7 +140,7 @@ export class Gateway {
       await clock.sleep(recheckMs, this.#closing.signal)
       const sockets = await this.#server?.fetchSockets()
       for (const socket of sockets ?? []) {
-        const { token }: { token?: unknown } = socket.data
+        const { token } = dataOf(socket)
         await this.#authenticator.authenticate(String(token)).catch((error: unknown) => {
           if (error instanceof DomainError && error.code === 'unauthenticated') {
             socket.disconnect(true)
@@ -151,8 +151,16 @@ export class Gateway {
   }
 }
 
+type SocketData = { readonly principal?: Tenant; readonly token?: unknown }
+
+/** What `#admit` has put there; Socket.IO types it as anything. */
+function dataOf(socket: { readonly data: unknown }): SocketData {
+  const { data } = socket
+  return typeof data === 'object' && data !== null ? data : {}
+}
+
 function principalOf(socket: Socket): Tenant {
-  const { principal }: { principal?: Tenant } = socket.data
+  const { principal } = dataOf(socket)
   if (!principal) throw new Error('a socket connected without a principal')
   return principal
 }
@@ -176,8 +184,12 @@ function readRequest(request: unknown): { channel: string; after: number | null 
 
 function answerTo(ack: unknown): Ack {
   return (answer) => {
-    if (typeof ack === 'function') ack(answer)
+    if (isAck(ack)) ack(answer)
   }
+}
+
+function isAck(value: unknown): value is Ack {
+  return typeof value === 'function'
 }
 
 function noSuchChannel(): DomainError {

@@ -1,4 +1,4 @@
-import { jobTransitions } from '../../domain/job/job-view.ts'
+import { type jobTransitions } from '../../domain/job/job-view.ts'
 import type { JobEventView } from '../../domain/job/job-view.ts'
 import type { Tenant } from '../http/authenticator.ts'
 import { jobCredits } from '../queries/get-credits.ts'

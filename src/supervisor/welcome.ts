@@ -15,6 +15,7 @@ export function welcome(config: Config, dev: DevFile | undefined): string {
     '',
     `  URL  ${url}/`,
     ...keyLine,
+    ...(config.logFolder ? [`  Logs ${relative(process.cwd(), config.logFolder)}/`] : []),
     '',
     ...curl(config, url, key),
     '',

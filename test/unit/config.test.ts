@@ -23,6 +23,7 @@ test('an empty environment gives a working configuration for one machine', () =>
     workerConcurrency: 100,
     leaseMs: 15_000,
     drainMs: 8_000,
+    logFolder: resolve('.weir/logs'),
   })
   expect(Object.isFrozen(config)).toBe(true)
   expect(metricsPortOf(config, 'projector')).toBe(9466)
