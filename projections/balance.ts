@@ -4,7 +4,7 @@ import type { JsonObject } from '../domain/json.ts'
 import { follows } from './hole-alarm.ts'
 import type { HoleAlarm } from './hole-alarm.ts'
 import { defineTable } from './projection.ts'
-import type { Projection, RowRef, Rows } from './projection.ts'
+import type { Handlers, Projection, RowRef, Rows } from './projection.ts'
 
 /** One row per org: its name and its money, micro-credits. */
 export type AccountBalanceRow = {
@@ -128,13 +128,15 @@ function chargeHold({ data }: Pick<UsageRecorded, 'data'>, rows: Rows): void {
   rows.put(creditHoldTable, { ...hold, remaining, charged: add(hold.charged, data.chargedMicro) })
 }
 
-export function balance(alarm: HoleAlarm): Projection {
-  /** True when the event is new to the account; moves the row on to its revision. */
-  const move = (
-    event: Recorded & { readonly data: JsonObject },
-    rows: Rows,
-    by: { readonly posted?: string; readonly held?: string },
-  ): boolean => {
+type Move = (
+  event: Recorded & { readonly data: JsonObject },
+  rows: Rows,
+  by: { readonly posted?: string; readonly held?: string },
+) => boolean
+
+/** Moves the org's row on to the event's revision; false when it has seen the event. */
+function mover(alarm: HoleAlarm): Move {
+  return (event, rows, by) => {
     const row = rows.get(accountBalanceTable, event.meta.orgId)
     if (!row) {
       alarm({ projection: name, stream: event.stream, seen: -1, got: event.revision })
@@ -146,61 +148,72 @@ export function balance(alarm: HoleAlarm): Projection {
     rows.put(accountBalanceTable, { ...row, posted, held, revision: event.revision })
     return true
   }
+}
 
+export function balance(alarm: HoleAlarm): Projection {
+  const move = mover(alarm)
   return {
     name,
     version: 1,
     rebuildable: true,
     tables: [accountBalanceTable, creditHoldTable, creditGrantTable],
     reads,
-    handlers: {
-      AccountOpened: ({ data, revision }, rows) => {
-        if (rows.get(accountBalanceTable, data.orgId)) return
-        const { orgId, name: title, overdraftMicro: overdraft, openedAt } = data
-        const nothing = { posted: '0', held: '0', status: 'active' as const }
-        const row = { orgId, name: title, overdraft, openedAt, revision, ...nothing }
-        rows.put(accountBalanceTable, row)
-      },
-      ApiKeyIssued: (event, rows) => void move(event, rows, {}),
-      ApiKeyRevoked: (event, rows) => void move(event, rows, {}),
-      CreditsGranted: (event, rows) => {
-        const { amountMicro, coversDebtMicro, effectiveAt, ...grant } = event.data
-        if (!move(event, rows, { posted: amountMicro })) return
-        const { grantId, kind, priority, reason, expiresAt } = grant
-        rows.put(creditGrantTable, {
-          ...{ grantId, kind, priority, reason, expiresAt, orgId: event.meta.orgId },
-          ...{ amount: amountMicro, remaining: less(amountMicro, coversDebtMicro) },
-          grantedAt: effectiveAt,
-        })
-      },
-      CreditsRevoked: (event, rows) => {
-        if (!move(event, rows, { posted: `-${event.data.amountMicro}` })) return
-        takeFromGrants(event.data.allocations, rows)
-      },
-      CreditsExpired: (event, rows) => {
-        if (!move(event, rows, { posted: `-${event.data.amountMicro}` })) return
-        takeFromGrants([event.data], rows)
-      },
-      CreditsHeld: (event, rows) => {
-        const { holdId, jobId, amountMicro, heldAt, expiresAt } = event.data
-        if (!move(event, rows, { held: amountMicro })) return
-        const times = { heldAt, expiresAt, isOpen: true }
-        const amounts = { remaining: amountMicro, charged: '0' }
-        rows.put(creditHoldTable, { holdId, orgId: event.meta.orgId, jobId, ...amounts, ...times })
-      },
-      UsageRecorded: (event, rows) => {
-        const { chargedMicro, fromHoldMicro, allocations } = event.data
-        const by = { posted: `-${chargedMicro}`, held: `-${fromHoldMicro}` }
-        if (!move(event, rows, by)) return
-        takeFromGrants(allocations, rows)
-        chargeHold(event, rows)
-      },
-      HoldSettled: (event, rows) => {
-        const { holdId, releasedMicro } = event.data
-        if (!move(event, rows, { held: `-${releasedMicro}` })) return
-        const hold = rows.get(creditHoldTable, holdId)
-        if (hold) rows.put(creditHoldTable, { ...hold, remaining: '0', isOpen: false })
-      },
-    },
+    handlers: { ...accountHandlers(move), ...grantHandlers(move), ...holdHandlers(move) },
   }
 }
+
+const accountHandlers = (move: Move): Handlers => ({
+  AccountOpened: ({ data, revision }, rows) => {
+    if (rows.get(accountBalanceTable, data.orgId)) return
+    const { orgId, name: title, overdraftMicro: overdraft, openedAt } = data
+    const nothing = { posted: '0', held: '0', status: 'active' as const }
+    const row = { orgId, name: title, overdraft, openedAt, revision, ...nothing }
+    rows.put(accountBalanceTable, row)
+  },
+  ApiKeyIssued: (event, rows) => void move(event, rows, {}),
+  ApiKeyRevoked: (event, rows) => void move(event, rows, {}),
+})
+
+const grantHandlers = (move: Move): Handlers => ({
+  CreditsGranted: (event, rows) => {
+    const { amountMicro, coversDebtMicro, effectiveAt, ...grant } = event.data
+    if (!move(event, rows, { posted: amountMicro })) return
+    const { grantId, kind, priority, reason, expiresAt } = grant
+    rows.put(creditGrantTable, {
+      ...{ grantId, kind, priority, reason, expiresAt, orgId: event.meta.orgId },
+      ...{ amount: amountMicro, remaining: less(amountMicro, coversDebtMicro) },
+      grantedAt: effectiveAt,
+    })
+  },
+  CreditsRevoked: (event, rows) => {
+    if (!move(event, rows, { posted: `-${event.data.amountMicro}` })) return
+    takeFromGrants(event.data.allocations, rows)
+  },
+  CreditsExpired: (event, rows) => {
+    if (!move(event, rows, { posted: `-${event.data.amountMicro}` })) return
+    takeFromGrants([event.data], rows)
+  },
+})
+
+const holdHandlers = (move: Move): Handlers => ({
+  CreditsHeld: (event, rows) => {
+    const { holdId, jobId, amountMicro, heldAt, expiresAt } = event.data
+    if (!move(event, rows, { held: amountMicro })) return
+    const times = { heldAt, expiresAt, isOpen: true }
+    const amounts = { remaining: amountMicro, charged: '0' }
+    rows.put(creditHoldTable, { holdId, orgId: event.meta.orgId, jobId, ...amounts, ...times })
+  },
+  UsageRecorded: (event, rows) => {
+    const { chargedMicro, fromHoldMicro, allocations } = event.data
+    const by = { posted: `-${chargedMicro}`, held: `-${fromHoldMicro}` }
+    if (!move(event, rows, by)) return
+    takeFromGrants(allocations, rows)
+    chargeHold(event, rows)
+  },
+  HoldSettled: (event, rows) => {
+    const { holdId, releasedMicro } = event.data
+    if (!move(event, rows, { held: `-${releasedMicro}` })) return
+    const hold = rows.get(creditHoldTable, holdId)
+    if (hold) rows.put(creditHoldTable, { ...hold, remaining: '0', isOpen: false })
+  },
+})

@@ -55,7 +55,8 @@ export function jobStatus(alarm: HoleAlarm): Projection {
   /** Changes the row of the event's job, once per revision. */
   const change = (event: Recorded<JobEvent>, rows: Rows, to: Partial<JobStatusRow>): void => {
     const row = rows.get(jobStatusTable, event.stream.slice('job-'.length))
-    if (!row) return alarm({ projection: name, stream: event.stream, seen: -1, got: event.revision })
+    if (!row)
+      return alarm({ projection: name, stream: event.stream, seen: -1, got: event.revision })
     if (follows(alarm, name, event, row.revision) === 'seen') return
     rows.put(jobStatusTable, { ...row, ...to, revision: event.revision })
   }

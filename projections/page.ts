@@ -1,6 +1,7 @@
 import { isKnownEvent } from '../domain/catalog.ts'
 import type { Recorded } from '../domain/catalog.ts'
 import type { RecordedEvent } from '../domain/envelope.ts'
+import { keyOf } from '../domain/ports/read-model-store.ts'
 import type {
   Generation,
   ReadModelStore,
@@ -27,7 +28,7 @@ export class PageRows implements Rows {
       for (const key of keys) rows.set(key, null)
       if (table.appendOnly) continue
       for (const row of await store.load(table, [...keys], generation)) {
-        rows.set(String(row[table.key]), row)
+        rows.set(keyOf(table, row), row)
       }
     }
   }
@@ -40,7 +41,7 @@ export class PageRows implements Rows {
   }
 
   put<R extends Row>(table: Table<R>, row: R): void {
-    this.#write(table, String(row[table.key]), row)
+    this.#write(table, keyOf(table, row), row)
   }
 
   remove(table: Table, key: string): void {

@@ -33,11 +33,7 @@ export type Projection = {
 }
 
 /** Hands an event to its handler, if there is one. */
-export function dispatch<Type extends EventType>(
-  handlers: Handlers,
-  event: Recorded & { readonly type: Type },
-  rows: Rows,
-): void {
+export function dispatch(handlers: Handlers, event: Recorded, rows: Rows): void {
   const handler: ((event: never, rows: Rows) => void) | undefined = handlers[event.type]
   // The catalogue ties a type to its data; the compiler cannot follow that through the lookup.
   // eslint-disable-next-line @typescript-eslint/consistent-type-assertions

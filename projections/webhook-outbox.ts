@@ -85,9 +85,11 @@ type Change = {
   readonly hasResult?: boolean
 }
 
-/** @param publicUrl absolute base of the links in bodies, without a slash at the end */
-export function webhookOutbox(publicUrl: string): Projection {
-  const announce = (event: Recorded<JobEvent>, row: JobWebhookRow, change: Change, rows: Rows) => {
+type Announce = (event: Recorded<JobEvent>, row: JobWebhookRow, change: Change, rows: Rows) => void
+
+/** Writes the delivery of a transition, when the job's webhook wants it. */
+function announcer(publicUrl: string): Announce {
+  return (event, row, change, rows) => {
     if (event.type === 'SubmissionAbandoned') return
     const type = publicEventTypes[event.type]
     if (!row.events.includes(type)) return
@@ -102,7 +104,11 @@ export function webhookOutbox(publicUrl: string): Projection {
     const delivery = { deliveryId, orgId, jobId, url, eventType: type, sequence, body, ...times }
     rows.put(webhookOutboxTable, delivery)
   }
+}
 
+/** @param publicUrl absolute base of the links in bodies, without a slash at the end */
+export function webhookOutbox(publicUrl: string): Projection {
+  const announce = announcer(publicUrl)
   const change = (event: Recorded<JobEvent>, rows: Rows, to: Change): void => {
     const row = rows.get(jobWebhookTable, event.stream.slice('job-'.length))
     if (!row || event.revision <= row.revision) return

@@ -86,7 +86,8 @@ export async function serveMetrics(
     else if (path !== '/metrics') response.writeHead(404).end()
     else {
       metrics.text().then(
-        (text) => response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(text),
+        (text) =>
+          response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(text),
         () => response.writeHead(500).end(),
       )
     }

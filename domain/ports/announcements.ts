@@ -9,8 +9,5 @@ export abstract class Announcements {
    * Calls `heard` for announcements of any of the job types until the returned function is called.
    * Announcements can be lost, doubled and late.
    */
-  abstract listen(
-    jobTypes: readonly string[],
-    heard: () => void,
-  ): Promise<() => Promise<void>>
+  abstract listen(jobTypes: readonly string[], heard: () => void): Promise<() => Promise<void>>
 }

@@ -14,6 +14,13 @@ export type Table<R extends Row = Row> = {
   readonly appendOnly: boolean
 }
 
+/** The key of a row: always a text. */
+export function keyOf(table: Table, row: Row): string {
+  const key = row[table.key]
+  if (typeof key !== 'string') throw new Error(`a row of ${table.name} has no key`)
+  return key
+}
+
 /** Rows of one table to write and keys to delete, in one set. */
 export type TableChange = {
   readonly table: Table
@@ -41,11 +48,7 @@ export class CheckpointMoved extends Error {
 /** Where read models live. Rows and checkpoints change in one transaction, a page at a time. */
 export abstract class ReadModelStore {
   /** Where the read model of that version stands; null when it was never started. */
-  abstract checkpoint(
-    name: string,
-    version: number,
-    generation: Generation,
-  ): Promise<string | null>
+  abstract checkpoint(name: string, version: number, generation: Generation): Promise<string | null>
 
   /** The rows with these keys, in any order. */
   abstract load(

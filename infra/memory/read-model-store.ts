@@ -5,7 +5,7 @@ import type {
   Table,
   TableChange,
 } from '../../domain/ports/read-model-store.ts'
-import { CheckpointMoved, ReadModelStore } from '../../domain/ports/read-model-store.ts'
+import { CheckpointMoved, keyOf, ReadModelStore } from '../../domain/ports/read-model-store.ts'
 
 type Stand = { readonly version: number; readonly position: string }
 
@@ -40,7 +40,7 @@ export class MemoryReadModelStore extends ReadModelStore {
     for (const { table, put, remove } of changes) {
       const rows = this.#rows(table, generation)
       for (const row of put) {
-        const key = row[table.key] as string
+        const key = keyOf(table, row)
         if (!(table.appendOnly && rows.has(key))) rows.set(key, row)
       }
       for (const key of remove) rows.delete(key)

@@ -166,7 +166,8 @@ const columnsOf = (table: Table): readonly (readonly [string, ColumnKind])[] =>
 /** Times leave Postgres as ISO 8601 with milliseconds, as they came. */
 function selected([column, kind]: readonly [string, ColumnKind]): string {
   const isoFormat = `'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'`
-  const value = kind === 'time' ? `to_char(${snake(column)} AT TIME ZONE 'UTC', ${isoFormat})` : null
+  const value =
+    kind === 'time' ? `to_char(${snake(column)} AT TIME ZONE 'UTC', ${isoFormat})` : null
   return `${value ?? snake(column)} AS "${column}"`
 }
 

@@ -1,4 +1,5 @@
-import pg from 'pg'
+import { TypeOverrides } from 'pg'
+import type pg from 'pg'
 
 const timestamptzOid = 1184
 
@@ -9,10 +10,8 @@ function isoTime(text: string): string {
   return `${date}T${seconds}.${fraction.padEnd(3, '0').slice(0, 3)}Z`
 }
 
-const types: pg.CustomTypesConfig = {
-  getTypeParser: (oid: number, format?: 'text' | 'binary') =>
-    oid === timestamptzOid ? isoTime : pg.types.getTypeParser(oid, format),
-}
+const types = new TypeOverrides()
+types.setTypeParser(timestamptzOid, isoTime)
 
 /** Statements on the read models, prepared by name. */
 export function sqlOver(pool: pg.Pool) {

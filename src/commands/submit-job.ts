@@ -141,7 +141,9 @@ function holdEnd({ deadlineAt, submittedAt }: JobSpec): string {
 
 function unknownType(type: string, known: readonly string[]): DomainError {
   const detail = `is not a job type here; known are ${known.join(', ')}`
-  return invalid('invalid_input', [{ pointer: '/type', detail: `${JSON.stringify(type)} ${detail}` }])
+  return invalid('invalid_input', [
+    { pointer: '/type', detail: `${JSON.stringify(type)} ${detail}` },
+  ])
 }
 
 function metadataTooLarge(): DomainError {

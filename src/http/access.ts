@@ -10,9 +10,7 @@ import type { Principal } from './authenticator.ts'
 
 /** Who may call a route. */
 export type Access =
-  | 'public'
-  | { readonly scope: Scope; readonly clients?: boolean }
-  | { readonly role: OperatorRole }
+  'public' | { readonly scope: Scope; readonly clients?: boolean } | { readonly role: OperatorRole }
 
 const accessKey = 'weir:access'
 const ranks: readonly OperatorRole[] = ['viewer', 'support', 'finance', 'owner']
@@ -59,7 +57,9 @@ export class AccessGuard implements CanActivate {
 
 function mayCall(principal: Principal, access: Exclude<Access, 'public'>): boolean {
   if ('role' in access) {
-    return principal.kind === 'operator' && ranks.indexOf(principal.role) >= ranks.indexOf(access.role)
+    return (
+      principal.kind === 'operator' && ranks.indexOf(principal.role) >= ranks.indexOf(access.role)
+    )
   }
   if (principal.kind === 'operator') return false
   if (principal.scopes.includes(access.scope)) return true

@@ -122,7 +122,10 @@ function send(
 
 function scopeOf(request: FastifyRequest, key: string | readonly string[]): string {
   if (typeof key !== 'string' || !keyPattern.test(key)) {
-    throw new DomainError('invalid_request', 'An Idempotency-Key has 1 to 255 printable characters.')
+    throw new DomainError(
+      'invalid_request',
+      'An Idempotency-Key has 1 to 255 printable characters.',
+    )
   }
   const { principal } = request.weir
   const whose = principal && 'orgId' in principal ? principal.orgId : actorOf(principal)
@@ -137,7 +140,8 @@ function fingerprint(body: unknown): string {
 
 function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
-  if (typeof value !== 'object' || value === null) return value === undefined ? 'null' : JSON.stringify(value)
+  if (typeof value !== 'object' || value === null)
+    return value === undefined ? 'null' : JSON.stringify(value)
   const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
   return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join(',')}}`
 }

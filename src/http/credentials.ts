@@ -122,7 +122,9 @@ function assemble(kind: 'live' | 'admin', id: string, secret: string): string {
 }
 
 function parse(kind: 'live' | 'admin', text: string): { id: string; secret: string } | null {
-  const match = /^weir_(live|admin)_([\dA-Za-z]{1,60})_([\dA-Za-z]{20,60})_([\dA-Za-z]{6})$/.exec(text)
+  const match = /^weir_(live|admin)_([\dA-Za-z]{1,60})_([\dA-Za-z]{20,60})_([\dA-Za-z]{6})$/.exec(
+    text,
+  )
   const [, found, id = '', secret = '', given = ''] = match ?? []
   if (found !== kind || given !== checksum(kind, id, secret)) return null
   return { id, secret }

@@ -1,4 +1,15 @@
-import { Body, Controller, Get, Header, HttpCode, Inject, Param, Post, Query, Req } from '@nestjs/common'
+import {
+  Body,
+  Controller,
+  Get,
+  Header,
+  HttpCode,
+  Inject,
+  Param,
+  Post,
+  Query,
+  Req,
+} from '@nestjs/common'
 import { CommandBus } from '@nestjs/cqrs'
 import type { FastifyRequest } from 'fastify'
 import { CancelJob } from '../commands/cancel-job.ts'
@@ -51,9 +62,7 @@ export class JobsController {
     const context = commandContext(request, tenantOf(request).orgId)
     const jobId = request.weir.subjectId
     request.weir.jobId = jobId
-    const submitted = await this.#commands.execute(
-      new SubmitJob(jobId, jobRequest(body), context),
-    )
+    const submitted = await this.#commands.execute(new SubmitJob(jobId, jobRequest(body), context))
     const location = `${this.#runtime.config.publicUrl}/v1/jobs/${jobId}`
     if (waitMs === null) return new Answer(202, this.#view(submitted), { location })
     await this.#channels.untilFinished(jobId, waitMs)

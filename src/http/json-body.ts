@@ -26,7 +26,10 @@ export function parseJsonBody(bytes: Buffer): unknown {
     return body
   } catch (error) {
     const why = error instanceof Error ? error.message : 'unreadable'
-    throw new DomainError('invalid_request', `The body is not JSON that we take: ${why}`.slice(0, 300))
+    throw new DomainError(
+      'invalid_request',
+      `The body is not JSON that we take: ${why}`.slice(0, 300),
+    )
   }
 }
 

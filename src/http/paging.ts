@@ -97,7 +97,9 @@ function decodeCursor(cursor: string, fingerprint: string): readonly string[] {
 }
 
 function isTexts(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.length <= 5 && value.every((part) => typeof part === 'string')
+  return (
+    Array.isArray(value) && value.length <= 5 && value.every((part) => typeof part === 'string')
+  )
 }
 
 function isStorable(text: string): boolean {

@@ -40,6 +40,8 @@ export async function startServer(runtime: Runtime): Promise<RunningServer> {
     registerObjectRoutes(instance, { store: runtime.servedObjects, clock: runtime.clock })
   }
   registerPage(instance)
+  // Nest declares its options as a class and means a plain object.
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment
   const options: NestApplicationOptions = { logger: false, bodyParser: false, abortOnError: false }
   const adapter = new FastifyAdapter(instance)
   const module = AppModule.of(runtime)
@@ -73,13 +75,17 @@ function prepare(instance: FastifyInstance, runtime: Runtime): void {
   const { clock, log } = runtime
   instance.decorateRequest('weir')
   instance.removeAllContentTypeParsers()
-  instance.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
-    try {
-      done(null, parseJsonBody(Buffer.from(body)))
-    } catch (error) {
-      done(error instanceof Error ? error : new Error('unreadable body'))
-    }
-  })
+  instance.addContentTypeParser(
+    'application/json',
+    { parseAs: 'buffer' },
+    (_request, body, done) => {
+      try {
+        done(null, parseJsonBody(Buffer.from(body)))
+      } catch (error) {
+        done(error instanceof Error ? error : new Error('unreadable body'))
+      }
+    },
+  )
   instance.addHook('onRequest', (request, reply, done) => {
     request.weir = contextOf(request, runtime)
     void reply.header('x-request-id', request.weir.requestId)

@@ -4,7 +4,13 @@ import { operatorsStream } from '../../domain/operators/operators.ts'
 import { priceBookStream } from '../../domain/pricing/price-book.ts'
 import type { PriceLine } from '../../domain/pricing/price-book.ts'
 import { allScopes } from '../http/admin-bodies.ts'
-import { derivedBytes, newAdminToken, newApiKey, toBase62, webhookSecretOf } from '../http/credentials.ts'
+import {
+  derivedBytes,
+  newAdminToken,
+  newApiKey,
+  toBase62,
+  webhookSecretOf,
+} from '../http/credentials.ts'
 import type { DevFile } from '../supervisor/dev-file.ts'
 import type { Profile } from './profile.ts'
 
@@ -27,7 +33,13 @@ export async function bootstrap(profile: Profile): Promise<DevFile> {
   const random = derivedBytes(secretKey, 'bootstrap')
   const context = (step: string, orgId: string) => {
     const commandId = ids.derive('bootstrap', step, Buffer.from(secretKey).toString('hex'))
-    return { commandId, orgId, actor: 'system:bootstrap', correlationId: commandId, traceparent: null }
+    return {
+      commandId,
+      orgId,
+      actor: 'system:bootstrap',
+      correlationId: commandId,
+      traceparent: null,
+    }
   }
   const operatorId = 'owner'
   const { token: adminToken, secretSha256: tokenSha256 } = newAdminToken(operatorId, random)

@@ -34,11 +34,7 @@ const connectionsMax = 8
 const downloadBytesMax = 20_000_000
 
 /** Everything on one machine: Postgres for the log, read models and signals, a folder for results. */
-export function openEmbedded(
-  config: Config,
-  name: string,
-  observer: PipelineObserver,
-): Profile {
+export function openEmbedded(config: Config, name: string, observer: PipelineObserver): Profile {
   const { databaseUrl } = config
   if (databaseUrl === undefined) throw new Error('the embedded profile needs DATABASE_URL')
   const secretKey = config.secretKey ?? loadSecretKey(config.home)

@@ -78,13 +78,15 @@ export async function listJobs(
   return page(rows, request, (row) => [row.createdAt, row.jobId], showRow(config.publicUrl))
 }
 
-const showRow = (baseUrl: string) => (row: Row): JobView => {
-  const { jobId, orgId: _, jobType: type, result, held, charged, ...job } = row
-  const urls = jobUrls(jobId, baseUrl)
-  return {
-    ...{ jobId, type, ...job },
-    result: result && resultView(result, urls.result),
-    credits: { held, charged },
-    urls,
+const showRow =
+  (baseUrl: string) =>
+  (row: Row): JobView => {
+    const { jobId, orgId: _, jobType: type, result, held, charged, ...job } = row
+    const urls = jobUrls(jobId, baseUrl)
+    return {
+      ...{ jobId, type, ...job },
+      result: result && resultView(result, urls.result),
+      credits: { held, charged },
+      urls,
+    }
   }
-}

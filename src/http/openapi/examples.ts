@@ -1,0 +1,126 @@
+import type { Recorded } from '../../../domain/catalog.ts'
+import type { EventMeta } from '../../../domain/envelope.ts'
+import type { JobEvent, JobSpec } from '../../../domain/job/job-events.ts'
+import { jobTransitions } from '../../../domain/job/job-view.ts'
+import type { JobEventView } from '../../../domain/job/job-view.ts'
+import type { JobRequest } from '../../commands/job-request.ts'
+import type { Balance } from '../../queries/get-credits.ts'
+import { showTransitions } from '../../queries/get-job.ts'
+import type { UsageView } from '../../queries/list-usage.ts'
+
+// The examples tell one story: a photo is made four times as large. The code that answers requests
+// makes them, from the events of that job; so they cannot say what weir would not say.
+
+export const baseUrl = 'http://127.0.0.1:3000'
+export const orgId = '019b8d2b-8c00-7c11-9a52-3f6b0d8e4a17'
+export const uploadId = '019c1347-cb83-7b0e-8d34-61c2f5a9e70b'
+export const jobId = '019c1347-d2f8-7e5a-a1f3-0c9d4b8e2f61'
+export const requestId = '019c1347-d2f6-7d20-b6c4-58a1e3f09d72'
+export const keyId = '1OYwUbyTnNcVVFEJ2Ql8Wc0u5nZk1p'
+export const apiKey = `weir_live_${keyId}_4fGh7Kq2ZtVb9XyLm3NpRs5Ud8WcJe1A_0aQ7xR`
+
+const submittedAt = '2026-01-31T09:00:00.120Z'
+const startedAt = '2026-01-31T09:00:00.164Z'
+const steppedAt = '2026-01-31T09:00:01.873Z'
+const finishedAt = '2026-01-31T09:00:01.902Z'
+const priceMicro = '50000'
+
+export const upscaleRequest: JobRequest = {
+  type: 'image.upscale',
+  input: { image: uploadId, scale: 4 },
+  userId: 'u1',
+  metadata: { album: 'rivers' },
+  webhook: {
+    url: 'https://shop.example/hooks/weir',
+    events: ['job.succeeded', 'job.failed'],
+  },
+}
+
+export const sandboxRequest: JobRequest = {
+  type: 'sandbox.run',
+  input: { steps: 3, stepMs: 200, fail: { atStep: 2, times: 1 } },
+  priority: 'high',
+  deadlineSeconds: 600,
+}
+
+const spec: JobSpec = {
+  ...{ jobId, orgId, userId: 'u1', jobType: upscaleRequest.type, input: upscaleRequest.input },
+  ...{ inputKey: null, priority: 'normal', webhook: null, metadata: { album: 'rivers' } },
+  ...{ runAt: null, deadlineSeconds: null, deadlineAt: null, attemptsMax: 5 },
+  ...{ estimateMicro: priceMicro, priceVersion: 1, traceparent: null, submittedAt },
+}
+const result = {
+  key: `results/${jobId}/1/image.jpeg`,
+  contentType: 'image/jpeg',
+  bytes: 3_481_207,
+  sha256: '5f2b6c1de0a94b7c83d6f1a2459e7b08c1d3f5a7980b2e4c6d8f0a1b3c5d7e9f',
+  outputs: { width: 4800, height: 3200 },
+}
+
+const events: readonly Recorded<JobEvent>[] = [
+  recorded({ type: 'JobSubmitted', data: spec }, 0, submittedAt),
+  recorded(
+    { type: 'JobStarted', data: { attempt: 1, epoch: 1, workerId: 'w1', startedAt } },
+    1,
+    startedAt,
+  ),
+  recorded(
+    {
+      type: 'JobStepCompleted',
+      data: { attempt: 1, epoch: 1, step: 'upscale', output: null, progress: 20 },
+    },
+    2,
+    steppedAt,
+  ),
+  recorded(
+    { type: 'JobSucceeded', data: { attempt: 1, epoch: 1, result, holdId: jobId, finishedAt } },
+    3,
+    finishedAt,
+  ),
+]
+
+/** What happened to the job, oldest first. */
+export const transitions: readonly JobEventView[] = showTransitions(
+  jobTransitions({ status: 'absent' }, events).transitions,
+  undefined,
+  baseUrl,
+)
+
+export const queuedEvent = at(0)
+export const startedEvent = at(1)
+export const succeededEvent = at(3)
+export const queuedJob = queuedEvent.job
+export const runningJob = startedEvent.job
+/** The job once it is settled. */
+export const succeededJob = {
+  ...succeededEvent.job,
+  credits: { held: '0', charged: priceMicro },
+}
+
+export const usage: UsageView = {
+  usageId: '1ba1789d-71de-53a1-b7d5-eae339c8cf0c',
+  ...{ jobId, userId: 'u1', provider: 'weir', model: 'lanczos3', units: { images: '1' } },
+  ...{ ms: 1702, costNanoUsd: '0', chargedMicro: priceMicro, priceVersion: 1 },
+  at: '2026-01-31T09:00:00.170Z',
+}
+
+/** A hundred credits, less the photo. */
+export const balance: Balance = {
+  ...{ orgId, available: '99950000', held: '0', posted: '99950000', overdraft: '0' },
+  currency: 'credits',
+}
+
+function recorded<Event extends JobEvent>(event: Event, revision: number, time: string) {
+  const meta: EventMeta = {
+    ...{ orgId, actor: `key:${keyId}`, correlationId: requestId, causationId: requestId },
+    ...{ traceparent: null, at: time, schema: 1 },
+  }
+  const place = { id: requestId, stream: `job-${jobId}`, revision, position: String(revision) }
+  return { ...event, ...place, meta }
+}
+
+function at(revision: number): JobEventView {
+  const transition = transitions[revision]
+  if (!transition) throw new Error(`the example has no revision ${revision}`)
+  return transition
+}
