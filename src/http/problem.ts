@@ -7,14 +7,13 @@ import { bodyBytesMax } from './json-body.ts'
 /** What Fastify and Nest say in their own words, as errors of weir. Anything else is `internal`. */
 export function refusalOf(error: unknown): DomainError {
   if (error instanceof DomainError) return error
-  const code = codeOf(error)
-  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+  const status = error instanceof HttpException ? error.getStatus() : statusOf(error)
+  if (status === 415) {
     return new DomainError('unsupported_media_type', 'Send the body as application/json.')
   }
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+  if (status === 413) {
     return new DomainError('too_large', `A body has at most ${bodyBytesMax} bytes.`)
   }
-  const status = error instanceof HttpException ? error.getStatus() : statusOf(error)
   if (status === 404) return new DomainError('not_found', 'There is no such route.')
   if (status !== null && status >= 400 && status < 500) {
     return new DomainError('invalid_request', 'The request is not well-formed HTTP for weir.')
@@ -57,11 +56,6 @@ export function sendProblem(
     .status(status)
     .header('content-type', 'application/problem+json; charset=utf-8')
     .send(JSON.stringify(problemBody(refusal, context.requestId)))
-}
-
-function codeOf(error: unknown): string | null {
-  const hasCode = typeof error === 'object' && error !== null && 'code' in error
-  return hasCode && typeof error.code === 'string' ? error.code : null
 }
 
 function statusOf(error: unknown): number | null {
