@@ -1,5 +1,6 @@
 import { accountDecider } from './account/account.ts'
-import type { Account, AccountCommand } from './account/account.ts'
+import type { Account } from './account/account.ts'
+import type { AccountCommand } from './account/account-commands.ts'
 import type { AccountEvent } from './account/account-events.ts'
 import {
   accountSnapshotEvery,

@@ -32,6 +32,10 @@ export const catalog: { readonly [Type in EventType]: Category } = {
   CreditsHeld: 'account',
   UsageRecorded: 'account',
   HoldSettled: 'account',
+  WebhookEndpointRegistered: 'account',
+  WebhookEndpointRemoved: 'account',
+  WebhookSecretRotated: 'account',
+  WebhookEndpointDisabled: 'account',
   PricePublished: 'price-book',
   OperatorRegistered: 'operators',
 }

@@ -1,3 +1,4 @@
+import { catalog } from '../domain/catalog.ts'
 import type { Recorded } from '../domain/catalog.ts'
 import type { UsageRecorded } from '../domain/account/account-events.ts'
 import type { JsonObject } from '../domain/json.ts'
@@ -158,11 +159,23 @@ export function balance(alarm: HoleAlarm): Projection {
     rebuildable: true,
     tables: [accountBalanceTable, creditHoldTable, creditGrantTable],
     reads,
-    handlers: { ...accountHandlers(move), ...grantHandlers(move), ...holdHandlers(move) },
+    handlers: {
+      ...quietHandlers(move),
+      ...openingHandlers(),
+      ...grantHandlers(move),
+      ...holdHandlers(move),
+    },
   }
 }
 
-const accountHandlers = (move: Move): Handlers => ({
+/** What moves no money moves the row on all the same, or the next event would look like a hole. */
+function quietHandlers(move: Move): Handlers {
+  const types = Object.entries(catalog).filter(([, category]) => category === 'account')
+  const quiet = (event: Recorded, rows: Rows): void => void move(event, rows, {})
+  return Object.fromEntries(types.map(([type]) => [type, quiet]))
+}
+
+const openingHandlers = (): Handlers => ({
   AccountOpened: ({ data, revision }, rows) => {
     if (rows.get(accountBalanceTable, data.orgId)) return
     const { orgId, name: title, overdraftMicro: overdraft, openedAt } = data
@@ -170,8 +183,10 @@ const accountHandlers = (move: Move): Handlers => ({
     const row = { orgId, name: title, overdraft, openedAt, revision, ...nothing }
     rows.put(accountBalanceTable, row)
   },
-  ApiKeyIssued: (event, rows) => void move(event, rows, {}),
-  ApiKeyRevoked: (event, rows) => void move(event, rows, {}),
+  WebhookEndpointRegistered: (event, rows) => void move(event, rows, {}),
+  WebhookEndpointRemoved: (event, rows) => void move(event, rows, {}),
+  WebhookSecretRotated: (event, rows) => void move(event, rows, {}),
+  WebhookEndpointDisabled: (event, rows) => void move(event, rows, {}),
 })
 
 const grantHandlers = (move: Move): Handlers => ({

@@ -117,6 +117,51 @@ export type HoldSettled = {
     readonly outcome: string
   }
 }
+/** Webhooks go to this URL too from now on: of every job of the organisation. */
+export type WebhookEndpointRegistered = {
+  readonly type: 'WebhookEndpointRegistered'
+  readonly data: {
+    readonly endpointId: string
+    readonly url: string
+    /** Public event types; null for those that a webhook gets when it does not say. */
+    readonly events: readonly string[] | null
+    readonly registeredAt: string
+  }
+}
+/** Nothing is sent to the endpoint any more. */
+export type WebhookEndpointRemoved = {
+  readonly type: 'WebhookEndpointRemoved'
+  readonly data: { readonly endpointId: string; readonly removedAt: string }
+}
+/** An endpoint has a new secret; the one before it signs as well for a while. */
+export type WebhookSecretRotated = {
+  readonly type: 'WebhookSecretRotated'
+  readonly data: {
+    readonly endpointId: string
+    readonly rotationId: string
+    /** The first secret is version 1. Secrets follow from it and are stored nowhere. */
+    readonly secretVersion: number
+    readonly rotatedAt: string
+    /** When the secret before this one ends. */
+    readonly previousEndsAt: string
+  }
+}
+/** The receiver said that nobody listens any more: nothing new is sent to the endpoint. */
+export type WebhookEndpointDisabled = {
+  readonly type: 'WebhookEndpointDisabled'
+  readonly data: {
+    readonly endpointId: string
+    /** The delivery that was answered so. */
+    readonly deliveryId: string
+    readonly disabledAt: string
+  }
+}
+
+export type WebhookEndpointEvent =
+  | WebhookEndpointRegistered
+  | WebhookEndpointRemoved
+  | WebhookSecretRotated
+  | WebhookEndpointDisabled
 
 export type AccountEvent =
   | AccountOpened
@@ -128,3 +173,4 @@ export type AccountEvent =
   | CreditsHeld
   | UsageRecorded
   | HoldSettled
+  | WebhookEndpointEvent

@@ -6,7 +6,7 @@ import type { Grant } from './burn.ts'
 // How an account is kept in a snapshot. Changing the shape means raising the version: older
 // snapshots are then ignored and the stream is folded from its beginning once.
 
-export const accountSnapshotVersion = 1
+export const accountSnapshotVersion = 2
 
 /** Events between two snapshots of one account. */
 export const accountSnapshotEvery = 2_000
@@ -39,7 +39,7 @@ export function encodeAccount(account: Account): Json {
 }
 
 type StoredHold = readonly [string, string, string, string, string, string, readonly string[]]
-type StoredAccount = Pick<Account, 'orgId' | 'name' | 'keys' | 'revokedKeyIds'> & {
+type StoredAccount = Pick<Account, 'orgId' | 'name' | 'keys' | 'revokedKeyIds' | 'endpoints'> & {
   readonly overdraft: string
   readonly posted: string
   readonly held: string
@@ -77,5 +77,5 @@ function decodeHold([holdId, jobId, remaining, charged, heldAt, expiresAt, ids]:
 }
 
 function isStoredAccount(state: unknown): state is StoredAccount {
-  return typeof state === 'object' && state !== null && 'holds' in state && 'closed' in state
+  return typeof state === 'object' && state !== null && 'holds' in state && 'endpoints' in state
 }

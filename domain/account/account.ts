@@ -5,6 +5,7 @@ import { DomainError } from '../errors.ts'
 import { holdIdsUpTo } from '../job/job.ts'
 import { amountMicroMax, maximum, minimum, storedAmount } from '../pricing/money.ts'
 import { unreachable } from '../unreachable.ts'
+import type { AccountCommand } from './account-commands.ts'
 import type {
   AccountEvent,
   CreditsGranted,
@@ -13,9 +14,11 @@ import type {
   UsageRecorded,
 } from './account-events.ts'
 import { allocate, burn, expiriesMax, insertGrant, isExpired } from './burn.ts'
-import type { Allocation, Grant, GrantKind } from './burn.ts'
+import type { Allocation, Grant } from './burn.ts'
 import { noClosedHolds, remember, rememberLate } from './closed-holds.ts'
 import type { ClosedHolds } from './closed-holds.ts'
+import { decideEndpoints, evolveEndpoints, noEndpoints } from './webhook-endpoints.ts'
+import type { WebhookEndpoints } from './webhook-endpoints.ts'
 
 /**
  * The money of one org. `available = posted − held + overdraft`; a hold is only made when it fits,
@@ -61,6 +64,7 @@ export type Account = {
   readonly closed: ClosedHolds
   readonly keys: readonly ApiKey[]
   readonly revokedKeyIds: readonly string[]
+  readonly endpoints: WebhookEndpoints
 }
 
 export const noAccount: Account = {
@@ -76,6 +80,7 @@ export const noAccount: Account = {
   closed: noClosedHolds,
   keys: [],
   revokedKeyIds: [],
+  endpoints: noEndpoints,
 }
 
 /** What can be reserved or spent at that time: credits that expired count no more. */
@@ -122,6 +127,11 @@ export function evolve(account: Account, event: AccountEvent): Account {
       return used(account, event.data)
     case 'HoldSettled':
       return settled(account, event.data.holdId)
+    case 'WebhookEndpointRegistered':
+    case 'WebhookEndpointRemoved':
+    case 'WebhookSecretRotated':
+    case 'WebhookEndpointDisabled':
+      return { ...account, endpoints: evolveEndpoints(account.endpoints, event) }
     default:
       return unreachable(event)
   }
@@ -188,58 +198,7 @@ function settled(account: Account, holdId: string): Account {
   }
 }
 
-// Commands
-
-/** What a worker tells about one provider call; the price is computed before it comes here. */
-export type Usage = Omit<
-  UsageRecorded['data'],
-  'allocations' | 'uncoveredMicro' | 'fromHoldMicro' | 'overrunMicro'
->
-
-export type AccountCommand =
-  | {
-      readonly type: 'OpenAccount'
-      readonly orgId: string
-      readonly name: string
-      readonly overdraft: bigint
-      readonly at: string
-    }
-  | ({ readonly type: 'IssueApiKey' } & ApiKey)
-  | { readonly type: 'RevokeApiKey'; readonly keyId: string; readonly at: string }
-  | {
-      readonly type: 'GrantCredits'
-      readonly grantId: string
-      readonly kind: GrantKind
-      readonly amount: bigint
-      readonly reason: string
-      readonly priority: number
-      readonly expiresAt: string | null
-      readonly at: string
-    }
-  | {
-      readonly type: 'AdjustCredits'
-      readonly adjustmentId: string
-      /** Positive gives, negative takes. */
-      readonly amount: bigint
-      readonly reason: string
-      readonly at: string
-    }
-  | { readonly type: 'ExpireCredits'; readonly at: string }
-  | {
-      readonly type: 'HoldCredits'
-      readonly holdId: string
-      readonly jobId: string
-      readonly amount: bigint
-      readonly at: string
-      readonly expiresAt: string
-    }
-  | { readonly type: 'RecordUsage'; readonly usage: Usage; readonly at: string }
-  | {
-      readonly type: 'SettleHold'
-      readonly holdId: string
-      readonly jobId: string
-      readonly outcome: string
-    }
+// Decisions
 
 type Of<Type extends AccountCommand['type']> = Extract<AccountCommand, { type: Type }>
 
@@ -263,6 +222,11 @@ export function decide(account: Account, command: AccountCommand): readonly Acco
       return recordUsage(account, command)
     case 'SettleHold':
       return settle(account, command)
+    case 'RegisterWebhookEndpoint':
+    case 'RemoveWebhookEndpoint':
+    case 'RotateWebhookSecret':
+    case 'DisableWebhookEndpoint':
+      return decideEndpoints(account.endpoints, command)
     default:
       return unreachable(command)
   }

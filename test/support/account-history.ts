@@ -1,5 +1,6 @@
 import { accountDecider } from '../../domain/account/account.ts'
-import type { AccountCommand, ApiKey, Usage } from '../../domain/account/account.ts'
+import type { ApiKey } from '../../domain/account/account.ts'
+import type { AccountCommand, Usage } from '../../domain/account/account-commands.ts'
 import type { AccountEvent } from '../../domain/account/account-events.ts'
 import { at } from './job-history.ts'
 
@@ -72,6 +73,31 @@ export function use(
 
 export function settle(holdId: string): AccountCommand {
   return { type: 'SettleHold', holdId, jobId: holdId, outcome: 'succeeded' }
+}
+
+export function registerEndpoint(
+  endpointId: string,
+  more: Partial<Of<'RegisterWebhookEndpoint'>> = {},
+): Of<'RegisterWebhookEndpoint'> {
+  const url = `https://${endpointId}.example.com/hooks`
+  return { type: 'RegisterWebhookEndpoint', endpointId, url, events: null, at: at(1), ...more }
+}
+
+export function removeEndpoint(endpointId: string, time = at(9)): AccountCommand {
+  return { type: 'RemoveWebhookEndpoint', endpointId, at: time }
+}
+
+export function rotateSecret(
+  endpointId: string,
+  rotationId: string,
+  time = at(5),
+): Of<'RotateWebhookSecret'> {
+  return { type: 'RotateWebhookSecret', endpointId, rotationId, at: time }
+}
+
+/** The receiver answered a delivery with 410. */
+export function disableEndpoint(endpointId: string): Of<'DisableWebhookEndpoint'> {
+  return { type: 'DisableWebhookEndpoint', endpointId, deliveryId: 'd1', at: at(7) }
 }
 
 /** The events that the commands leave, each decided on what the ones before it made. */

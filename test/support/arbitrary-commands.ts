@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { grantKinds } from '../../domain/account/burn.ts'
-import type { AccountCommand } from '../../domain/account/account.ts'
+import type { AccountCommand } from '../../domain/account/account-commands.ts'
 import type { JobCommand } from '../../domain/job/job.ts'
 import type { RegisterOperator } from '../../domain/operators/operators.ts'
 import type { PublishPrice } from '../../domain/pricing/price-book.ts'
@@ -97,6 +97,17 @@ export const moneyCommand: fc.Arbitrary<AccountCommand> = fc.oneof(
   { arbitrary: holdId.map(account.settle), weight: 2 },
 )
 
+const endpointId = name('e', 3)
+
+const endpointCommand: fc.Arbitrary<AccountCommand> = fc.oneof(
+  endpointId.map((id) => account.registerEndpoint(id)),
+  endpointId.map((id) => account.removeEndpoint(id)),
+  fc.tuple(endpointId, name('r', 9), time).map(([id, rotation, when]) => {
+    return account.rotateSecret(id, rotation, when)
+  }),
+  endpointId.map(account.disableEndpoint),
+)
+
 export const opening: fc.Arbitrary<AccountCommand> = amount(40n).map(account.openAccount)
 
 export const accountCommand: fc.Arbitrary<AccountCommand> = fc.oneof(
@@ -104,6 +115,7 @@ export const accountCommand: fc.Arbitrary<AccountCommand> = fc.oneof(
   { arbitrary: opening, weight: 2 },
   name('k', 3).map(account.issueKey),
   name('k', 3).map(account.revokeKey),
+  { arbitrary: endpointCommand, weight: 3 },
 )
 
 // The others

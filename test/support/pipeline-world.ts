@@ -1,5 +1,6 @@
 import { accountAggregate } from '../../domain/aggregates.ts'
-import type { Account, AccountCommand } from '../../domain/account/account.ts'
+import type { Account } from '../../domain/account/account.ts'
+import type { AccountCommand } from '../../domain/account/account-commands.ts'
 import { accountStream } from '../../domain/account/account.ts'
 import type { AccountEvent } from '../../domain/account/account-events.ts'
 import type { NewEvent, RecordedEvent } from '../../domain/envelope.ts'

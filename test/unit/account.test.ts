@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { accountDecider, apiKeysMax, availableAt } from '../../domain/account/account.ts'
-import type { Account, AccountCommand } from '../../domain/account/account.ts'
+import type { Account } from '../../domain/account/account.ts'
+import type { AccountCommand } from '../../domain/account/account-commands.ts'
 import type { AccountEvent } from '../../domain/account/account-events.ts'
 import { compareBurnOrder } from '../../domain/account/burn.ts'
 import type { Grant } from '../../domain/account/burn.ts'
