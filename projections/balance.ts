@@ -183,10 +183,6 @@ const openingHandlers = (): Handlers => ({
     const row = { orgId, name: title, overdraft, openedAt, revision, ...nothing }
     rows.put(accountBalanceTable, row)
   },
-  WebhookEndpointRegistered: (event, rows) => void move(event, rows, {}),
-  WebhookEndpointRemoved: (event, rows) => void move(event, rows, {}),
-  WebhookSecretRotated: (event, rows) => void move(event, rows, {}),
-  WebhookEndpointDisabled: (event, rows) => void move(event, rows, {}),
 })
 
 const grantHandlers = (move: Move): Handlers => ({

@@ -128,6 +128,8 @@ export const jobQueue: Projection = {
     JobCanceled: leave,
     JobExpired: leave,
     JobRequeued: (event, rows) => {
+      const seen = rows.get(jobQueueTable, jobIdOf(event))?.revision ?? -1
+      if (event.revision <= seen) return
       const { jobId, orgId, userId, jobType, priority } = event.data.job
       const { requeuedAt, deadlineAt } = event.data
       const queued = { runAt: null, deadlineAt, revision: event.revision, queuedAt: requeuedAt }
