@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
+import { buildWeir } from './build.ts'
 import { databaseUrl, templateVariable, urlVariable } from './database.ts'
 import { startTestServer, type TestServer } from './test-server.ts'
 
@@ -13,11 +14,22 @@ export interface TestRun {
   readonly template: string
 }
 
+/** What Jest says of the run, as far as it is looked at here. */
+interface GlobalConfig {
+  readonly testPathPatterns: { readonly patterns: readonly string[] }
+}
+
+/** False when only test files were chosen that do not start the compiled program. */
+function needsWeir({ testPathPatterns: { patterns } }: GlobalConfig): boolean {
+  return patterns.length === 0 || !patterns.every((each) => /contracts|integration/.test(each))
+}
+
 /**
  * One Postgres for the whole run (`DATABASE_URL`, or an embedded one) and in it one migrated
  * database, from which every test file gets a clone.
  */
-export default async function globalSetup(): Promise<void> {
+export default async function globalSetup(run: GlobalConfig): Promise<void> {
+  if (needsWeir(run)) buildWeir()
   const given = process.env['DATABASE_URL']
   const server = given ? undefined : await startTestServer()
   const serverUrl = given ?? server?.url ?? ''

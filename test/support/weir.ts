@@ -1,0 +1,222 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { isAbsolute, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { clusterNameOf, endOrphans } from '../../infra/embedded-postgres/leftovers.ts'
+import type { DevFile } from '../../src/supervisor/dev-file.ts'
+import { requireBuilt } from './build.ts'
+import { testDatabase, type TestDatabase } from './database.ts'
+import { freePorts } from './free-ports.ts'
+import { waitFor } from './wait-for.ts'
+
+const program = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url))
+const readyLimitMs = 40_000
+const stopLimitMs = 25_000
+const endLimitMs = 10_000
+const logLengthMax = 2_000_000
+const logTailLength = 5_000
+
+export type WeirProcess = 'parent' | 'api' | 'worker' | 'projector' | 'postgres'
+
+export interface WeirOptions {
+  /** Settings beside home, ports and database. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Its own embedded Postgres instead of a database on the server of the test run. */
+  readonly isPostgresEmbedded?: boolean
+}
+
+/**
+ * Starts weir in a home of its own, on free ports, and waits until it is ready. `npm test` has
+ * built it; `npm run jest` does so in its set-up.
+ */
+export async function startWeir(options: WeirOptions = {}): Promise<Weir> {
+  requireBuilt()
+  const database = options.isPostgresEmbedded ? undefined : await testDatabase()
+  const weir = new Weir(await environmentOf(options, database), database)
+  try {
+    await weir.start()
+    return weir
+  } catch (error) {
+    await weir.stop().catch(() => undefined)
+    throw error
+  }
+}
+
+async function environmentOf(
+  { env }: WeirOptions,
+  database: TestDatabase | undefined,
+): Promise<Environment> {
+  // The name tells a later test run whose remains these are, should this one be killed.
+  const home = mkdtempSync(join(tmpdir(), `weir-test-${process.pid}-`))
+  // Under root Postgres runs as another user, who must get to its data.
+  chmodSync(home, 0o755)
+  const port = await freePorts(4)
+  return {
+    PATH: process.env['PATH'] ?? '',
+    WEIR_LOG_LEVEL: 'warn',
+    WEIR_ALLOW_PRIVATE_WEBHOOKS: 'true',
+    ...(database ? { DATABASE_URL: database.url } : {}),
+    ...env,
+    WEIR_HOME: home,
+    WEIR_PORT: String(port),
+    WEIR_METRICS_PORT: String(port + 1),
+  }
+}
+
+type Environment = Readonly<Record<string, string>> & { readonly WEIR_HOME: string }
+
+/** weir as users run it: the compiled program, as a tree of processes. Needs Linux's /proc. */
+export class Weir {
+  readonly home: string
+  readonly baseUrl: string
+  readonly #environment: Environment
+  readonly #database: TestDatabase | undefined
+  #launcher: ChildProcess | undefined
+  #ended: Promise<unknown> = Promise.resolve()
+  #log = ''
+
+  constructor(environment: Environment, database: TestDatabase | undefined) {
+    this.#environment = environment
+    this.#database = database
+    this.home = environment.WEIR_HOME
+    this.baseUrl = `http://127.0.0.1:${environment['WEIR_PORT']}`
+  }
+
+  /** What `dev.json` holds. */
+  get dev(): DevFile {
+    return JSON.parse(readFileSync(join(this.home, 'dev.json'), 'utf8')) as DevFile
+  }
+
+  /** What all of its processes have printed: by default only warnings and errors. */
+  get log(): string {
+    return this.#log
+  }
+
+  /** Log lines of level error: faults of weir's own, whatever was asked of it. */
+  get errors(): string[] {
+    return this.#log.split('\n').filter((line) => /^\{"level":"(error|fatal)"/.test(line))
+  }
+
+  /** Starts the launcher; resolves when it is ready. Again, after `quit` or a kill: a restart. */
+  async start(): Promise<void> {
+    const launcher = spawn(process.execPath, [program], {
+      env: this.#environment,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    this.#launcher = launcher
+    let printed = ''
+    const note = (chunk: Buffer): void => {
+      printed += chunk.toString()
+      this.#log = (this.#log + chunk.toString()).slice(-logLengthMax)
+    }
+    launcher.stdout.on('data', note)
+    launcher.stderr.on('data', note)
+    // Not `close`: roles that a killed launcher leaves behind hold its output open for a while.
+    this.#ended = new Promise((resolve) => launcher.once('exit', resolve))
+    const isReady = (): boolean => {
+      if (hasExited(launcher)) throw new Error(`weir ended instead of starting: ${printed}`)
+      return printed.includes('weir is ready.')
+    }
+    await waitFor('weir to be ready', isReady, readyLimitMs).catch((error: unknown) => {
+      throw new Error(`${String(error)}\nIts log ends with:\n${printed.slice(-logTailLength)}`)
+    })
+  }
+
+  pids(name: WeirProcess): number[] {
+    if (name === 'postgres') return [postmasterPid(this.home)].filter(isAlive)
+    const launcher = this.#launcher
+    if (name === 'parent') {
+      return launcher?.pid === undefined || hasExited(launcher) ? [] : [launcher.pid]
+    }
+    return rolePids(this.home, name)
+  }
+
+  /** Sends the signal, and resolves when the processes that got it have ended. */
+  async kill(name: WeirProcess, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const pids = this.pids(name)
+    if (pids.length === 0) throw new Error(`There is no process of ${name} to kill.`)
+    for (const pid of pids) process.kill(pid, signal)
+    if (name === 'parent') await this.#ended
+    await waitFor(`${name} to end`, () => !pids.some(isAlive), endLimitMs)
+  }
+
+  /** Ends it in order, like Ctrl-C: home and data stay. */
+  async quit(): Promise<void> {
+    const launcher = this.#launcher
+    if (!launcher || hasExited(launcher)) return
+    launcher.kill('SIGTERM')
+    await waitFor('weir to stop', () => hasExited(launcher), stopLimitMs)
+    await this.#ended
+  }
+
+  /** Ends whatever still runs, and removes home and database. Throws when something remained. */
+  async stop(): Promise<void> {
+    const wasRunning = this.pids('parent').length > 0
+    const problems: unknown[] = []
+    await this.quit().catch((error: unknown) => problems.push(error))
+    const left = (['parent', 'api', 'worker', 'projector'] as const).flatMap((name) =>
+      this.pids(name).map((pid) => ({ name, pid })),
+    )
+    if (wasRunning && left.length > 0) problems.push(`still there: ${JSON.stringify(left)}`)
+    for (const { pid } of left) process.kill(pid, 'SIGKILL')
+    await waitFor('the processes to end', () => !left.some(({ pid }) => isAlive(pid)), endLimitMs)
+    await removeHome(this.home)
+    await this.#database?.close().catch((error: unknown) => problems.push(error))
+    if (problems.length === 0) return
+    const tail = this.#log.slice(-logTailLength)
+    throw new Error(`weir did not stop in order: ${problems.join('; ')}\nIts log:\n${tail}`)
+  }
+}
+
+function hasExited({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null
+}
+
+/** Found by their environment, as a killed launcher's roles are nobody's children any more. */
+function rolePids(home: string, role: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      const environment = readIfThere(`/proc/${pid}/environ`).split('\0')
+      return environment.includes(`WEIR_HOME=${home}`) && environment.includes(`WEIR_ROLES=${role}`)
+    })
+}
+
+function postmasterPid(home: string): number {
+  const folder = postgresFolder(home)
+  if (folder === undefined) return 0
+  return Number(readIfThere(join(folder, 'data', 'postmaster.pid')).split('\n')[0])
+}
+
+/** Outside of the home where root's home is closed to the user `postgres`. */
+function postgresFolder(home: string): string | undefined {
+  const text = readIfThere(join(home, 'postgres.json'))
+  if (text === '') return undefined
+  const { folder } = JSON.parse(text) as { readonly folder: string }
+  return isAbsolute(folder) ? folder : join(home, folder)
+}
+
+async function removeHome(home: string): Promise<void> {
+  const folder = postgresFolder(home)
+  if (folder !== undefined) {
+    await endOrphans(await clusterNameOf(join(folder, 'data')), 0)
+    rmSync(folder, { recursive: true, force: true })
+  }
+  rmSync(home, { recursive: true, force: true, maxRetries: 20 })
+}
+
+function isAlive(pid: number): boolean {
+  const status = pid > 0 ? readIfThere(`/proc/${pid}/stat`) : ''
+  return status !== '' && !status.includes(') Z ')
+}
+
+/** Empty when there is no such file, or it may not be read. */
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}
