@@ -29,26 +29,47 @@ export const jobRequestSchema = {
   additionalProperties: false,
   required: ['type', 'input'],
   properties: {
-    type: { type: 'string', minLength: 1, maxLength: 100, format: 'text' },
+    type: {
+      ...{ type: 'string', minLength: 1, maxLength: 100, format: 'text' },
+      description: 'One of `GET /v1/job-types`.',
+    },
     input: { type: 'object', description: 'Of the form that the job type asks for.' },
-    userId: { type: ['string', 'null'], minLength: 1, maxLength: userIdLengthMax, format: 'text' },
-    priority: { type: 'string', enum: ['low', 'normal', 'high'], default: 'normal' },
+    userId: {
+      ...{ type: ['string', 'null'], minLength: 1, maxLength: userIdLengthMax, format: 'text' },
+      description: 'Your user: for filters, usage and client tokens.',
+    },
+    priority: {
+      ...{ type: 'string', enum: ['low', 'normal', 'high'], default: 'normal' },
+      description: 'Jobs of a higher one start first.',
+    },
     webhook: {
       type: ['object', 'null'],
       additionalProperties: false,
+      description: 'Where the job reports to; signed with `GET /v1/webhook-secret`.',
       required: ['url'],
       properties: {
-        url: { type: 'string', minLength: 1, maxLength: 2_000, format: 'text' },
+        url: {
+          ...{ type: 'string', minLength: 1, maxLength: 2_000, format: 'text' },
+          description: 'https, and a public address.',
+        },
         events: {
           type: 'array',
           uniqueItems: true,
           items: { type: 'string', enum: Object.values(publicEventTypes) },
+          description: 'Default: `job.started` and the ends.',
         },
       },
     },
     metadata: { type: 'object', description: 'Yours; at most 16 KB.' },
-    runAt: { type: ['string', 'null'], format: 'time' },
-    deadlineSeconds: { type: ['integer', 'null'], minimum: 1, maximum: deadlineSecondsMax },
+    runAt: {
+      ...{ type: ['string', 'null'], format: 'time' },
+      description: 'Not before this time; without a zone it is UTC.',
+    },
+    deadlineSeconds: {
+      ...{ type: ['integer', 'null'], minimum: 1, maximum: deadlineSecondsMax },
+      description:
+        'From acceptance or `runAt`: not started by then is `expired`, not finished is `failed`.',
+    },
   },
 } as const
 

@@ -29,13 +29,20 @@ export const tokenRequestSchema = {
   type: 'object',
   additionalProperties: false,
   properties: {
-    userId: { type: ['string', 'null'], minLength: 1, maxLength: 128, format: 'text' },
+    userId: {
+      ...{ type: ['string', 'null'], minLength: 1, maxLength: 128, format: 'text' },
+      description: 'The jobs of this user may be seen.',
+    },
     channels: {
       type: ['array', 'null'],
       maxItems: 100,
       items: { type: 'string', pattern: '^job:[0-9a-f-]{36}$' },
+      description: 'These channels may be seen.',
     },
-    ttlSeconds: { type: 'integer', minimum: 1, maximum: tokenSecondsMax },
+    ttlSeconds: {
+      ...{ type: 'integer', minimum: 1, maximum: tokenSecondsMax },
+      ...{ default: tokenSecondsDefault, description: 'How long the token is valid.' },
+    },
   },
 } as const
 
@@ -48,8 +55,14 @@ export const uploadRequestSchema = {
   additionalProperties: false,
   required: ['contentType', 'bytes'],
   properties: {
-    contentType: { type: 'string', pattern: '^[a-z]+/[a-z0-9.+-]{1,80}$', maxLength: 100 },
-    bytes: { type: 'integer', minimum: 1, maximum: uploadBytesMax },
+    contentType: {
+      ...{ type: 'string', pattern: '^[a-z]+/[a-z0-9.+-]{1,80}$', maxLength: 100 },
+      description: 'What the PUT will send as its Content-Type.',
+    },
+    bytes: {
+      ...{ type: 'integer', minimum: 1, maximum: uploadBytesMax },
+      description: 'How many bytes the PUT will send.',
+    },
   },
 } as const
 

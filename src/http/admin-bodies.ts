@@ -17,14 +17,23 @@ export const allScopes: readonly Scope[] = [
 ]
 
 const name = { type: 'string', minLength: 1, maxLength: 200, format: 'text' } as const
-const reason = { type: 'string', minLength: 1, maxLength: 1_000, format: 'text' } as const
+const reason = {
+  ...{ type: 'string', minLength: 1, maxLength: 1_000, format: 'text' },
+  description: 'Why; kept with your name.',
+} as const
 
 export type OrgRequest = { readonly name: string; readonly overdraft?: string }
 export const orgRequestSchema = {
   type: 'object',
   additionalProperties: false,
   required: ['name'],
-  properties: { name, overdraft: { type: 'string', format: 'amount' } },
+  properties: {
+    name,
+    overdraft: {
+      ...{ type: 'string', format: 'amount', default: '0' },
+      description: 'How far the balance may fall below zero, micro-credits.',
+    },
+  },
 } as const
 export const orgRequest = envelope<OrgRequest>(orgRequestSchema)
 
@@ -39,6 +48,7 @@ export const keyRequestSchema = {
       minItems: 1,
       uniqueItems: true,
       items: { type: 'string', enum: allScopes },
+      description: 'What the key may do; everything by default.',
     },
   },
 } as const
@@ -57,10 +67,16 @@ export const grantRequestSchema = {
   required: ['amount', 'kind', 'reason'],
   properties: {
     amount: { type: 'string', format: 'amount', description: 'Micro-credits.' },
-    kind: { type: 'string', enum: grantKinds },
+    kind: { type: 'string', enum: grantKinds, description: 'Where the credits come from.' },
     reason,
-    expiresAt: { type: ['string', 'null'], format: 'time' },
-    priority: { type: 'integer', minimum: 0, maximum: 1_000, default: 100 },
+    expiresAt: {
+      ...{ type: ['string', 'null'], format: 'time' },
+      description: 'What is left then, and not held, is gone.',
+    },
+    priority: {
+      ...{ type: 'integer', minimum: 0, maximum: 1_000, default: 100 },
+      description: 'Lower ones are used up first.',
+    },
   },
 } as const
 export const grantRequest = envelope<GrantRequest>(grantRequestSchema)
@@ -98,14 +114,17 @@ export const pricesRequestSchema = {
         required: ['provider', 'model', 'unit', 'costUsd', 'priceCredits'],
         properties: {
           provider: name,
-          model: { ...name, type: ['string', 'null'] },
+          model: {
+            ...{ ...name, type: ['string', 'null'] },
+            description: 'Null prices every model without a line of its own.',
+          },
           unit: { type: 'string', enum: priceUnits },
           costUsd: { ...decimal, description: 'Provider cost per unit, USD.' },
           priceCredits: { ...decimal, description: 'Customer price per unit, credits.' },
         },
       },
     },
-    effectiveAt: { type: ['string', 'null'], format: 'time' },
+    effectiveAt: { type: ['string', 'null'], format: 'time', description: 'Default: now.' },
     reason,
   },
 } as const

@@ -5,8 +5,8 @@ import { parseTime } from './envelope.ts'
 
 export type Query = Readonly<Record<string, unknown>>
 
-const limitDefault = 50
-const limitMax = 100
+export const limitDefault = 50
+export const limitMax = 100
 
 /** A page of a list. */
 export type Page<T> = { readonly items: readonly T[]; readonly nextCursor: string | null }

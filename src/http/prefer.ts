@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { invalid } from '../../domain/errors.ts'
 
-const waitSecondsMax = 60
+export const waitSecondsMax = 60
 
 /** `Prefer: wait=N` (RFC 7240) in ms; null when it is not asked for. */
 export function preferredWaitMs(request: FastifyRequest): number | null {

@@ -7,7 +7,7 @@ import { choiceParam, page, pageRequest, textParam, timeParam } from '../http/pa
 import type { Page, Query } from '../http/paging.ts'
 import type { Runtime } from '../runtime.ts'
 
-const statuses: readonly JobStatus[] = [
+export const jobStatuses: readonly JobStatus[] = [
   'queued',
   'running',
   'succeeded',
@@ -64,7 +64,7 @@ export async function listJobs(
 ): Promise<Page<JobView>> {
   const filters = [
     orgId,
-    choiceParam(query, 'status', statuses),
+    choiceParam(query, 'status', jobStatuses),
     textParam(query, 'type'),
     textParam(query, 'userId'),
     timeParam(query, 'from'),

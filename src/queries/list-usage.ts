@@ -65,6 +65,9 @@ const groups = {
   day: `to_char(called_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')`,
 } as const
 
+/** What a summary can be made by. */
+export const usageGroups = Object.keys(groups)
+
 const isGroup = (name: string): name is keyof typeof groups => Object.hasOwn(groups, name)
 
 export type UsageSummary = {
@@ -84,7 +87,7 @@ export async function summarizeUsage(
 ): Promise<{ items: readonly UsageSummary[] }> {
   const groupBy = textParam(query, 'groupBy') ?? 'provider'
   if (!isGroup(groupBy)) {
-    const detail = `must be one of ${Object.keys(groups).join(', ')}`
+    const detail = `must be one of ${usageGroups.join(', ')}`
     throw invalid('invalid_request', [{ pointer: '?groupBy', detail }])
   }
   const key = groups[groupBy]

@@ -84,7 +84,9 @@ const publicFormats: Readonly<Record<string, Schema>> = {
 /** The schema that checks a request, as it may be published. */
 export function published(schema: Schema): Schema {
   const { $schema: _, format, ...rest } = schema
-  const members = Object.entries(rest).map(([name, value]) => [name, publishedValue(value)] as const)
+  const members = Object.entries(rest).map(
+    ([name, value]) => [name, publishedValue(value)] as const,
+  )
   const known = typeof format === 'string' ? (publicFormats[format] ?? { format }) : {}
   return { ...Object.fromEntries(members), ...known }
 }
@@ -92,6 +94,23 @@ export function published(schema: Schema): Schema {
 function publishedValue(value: Json): Json {
   if (isList(value)) return value.map(publishedValue)
   return typeof value === 'object' && value !== null ? published(value) : value
+}
+
+/** A value as it stands in a body. */
+export function jsonOf(value: unknown): Json {
+  switch (typeof value) {
+    case 'string':
+    case 'number':
+    case 'boolean':
+      return value
+    case 'object': {
+      if (value === null) return null
+      if (Array.isArray(value)) return value.map(jsonOf)
+      return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, jsonOf(one)]))
+    }
+    default:
+      throw new Error(`a ${typeof value} is not JSON`)
+  }
 }
 
 function isList(value: Json): value is readonly Json[] {

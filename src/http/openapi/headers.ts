@@ -1,0 +1,45 @@
+import { baseUrl, jobId, requestId } from './examples.ts'
+import type { Header } from './openapi.ts'
+import { text, url } from './schema.ts'
+
+export const headers = {
+  'x-request-id': {
+    description:
+      'Names this request in logs, problems and events. Yours is kept when it has 1 to 128 ' +
+      'letters, digits, `_`, `.` or `-`.',
+    schema: text('The id of the request.'),
+    example: requestId,
+  },
+  Location: {
+    description: 'Where the answer leads.',
+    schema: url('An absolute URL.'),
+    example: `${baseUrl}/v1/jobs/${jobId}`,
+  },
+  'Idempotent-Replayed': {
+    description: 'The answer is the one that the first request with this Idempotency-Key got.',
+    schema: { type: 'string', const: 'true' },
+    example: 'true',
+  },
+  'Preference-Applied': {
+    description: 'What was done with `Prefer` (RFC 7240).',
+    schema: text('The preference, as it was given.'),
+    example: 'wait=10',
+  },
+  'Retry-After': {
+    description: 'Wait so many seconds before the next attempt.',
+    schema: { type: 'integer', minimum: 1 },
+    example: 1,
+  },
+  'WWW-Authenticate': {
+    description: 'The scheme that is asked for.',
+    schema: { type: 'string', const: 'Bearer' },
+    example: 'Bearer',
+  },
+  ETag: {
+    description: 'The content: its SHA-256 in quotes.',
+    schema: text('An entity tag.'),
+    example: '"5f2b6c1de0a94b7c83d6f1a2459e7b08c1d3f5a7980b2e4c6d8f0a1b3c5d7e9f"',
+  },
+} as const satisfies Readonly<Record<string, Header>>
+
+export type HeaderName = keyof typeof headers
