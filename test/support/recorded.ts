@@ -38,15 +38,15 @@ export class Recorder {
 /** Read models in memory that are given events by hand. */
 export class ProjectedRows {
   readonly store = new MemoryReadModelStore()
-  readonly #projection: Projection
+  readonly #projections: readonly Projection[]
 
-  constructor(projection: Projection) {
-    this.#projection = projection
+  constructor(...projections: readonly Projection[]) {
+    this.#projections = projections
   }
 
   /** One page, committed. */
   async page(events: readonly Recorded[]): Promise<void> {
-    const rows = await applyPage([this.#projection], events, this.store, 'live')
+    const rows = await applyPage(this.#projections, events, this.store, 'live')
     await this.store.commit([], rows.changes(), 'live')
   }
 
@@ -57,7 +57,8 @@ export class ProjectedRows {
 
   /** Every row of every table, in an order that does not depend on when they were written. */
   everything(): Readonly<Record<string, readonly string[]>> {
-    const tables = this.#projection.tables.map((table) => {
+    const all = this.#projections.flatMap(({ tables }) => tables)
+    const tables = all.map((table) => {
       const rows = this.store.all(table).map((row) => JSON.stringify(row))
       return [table.name, rows.sort()] as const
     })

@@ -110,11 +110,11 @@ describe('a delivery', () => {
     expect(deliveries(rows)).toEqual([
       {
         ...{ deliveryId: submitted!.id, orgId: 'acme', jobId: 'j1', url, eventType: 'job.queued' },
-        ...{ sequence: 0, body: expect.any(String), ...times(at(1)) },
+        ...{ endpointId: null, sequence: 0, body: expect.any(String), ...times(at(1)) },
       },
       {
         ...{ deliveryId: started!.id, orgId: 'acme', jobId: 'j1', url, eventType: 'job.started' },
-        ...{ sequence: 1, body: expect.any(String), ...times(at(2)) },
+        ...{ endpointId: null, sequence: 1, body: expect.any(String), ...times(at(2)) },
       },
     ])
   })

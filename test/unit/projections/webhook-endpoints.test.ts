@@ -1,0 +1,143 @@
+import { describe, expect, test } from '@jest/globals'
+import type { AccountCommand } from '../../../domain/account/account-commands.ts'
+import type { Recorded } from '../../../domain/catalog.ts'
+import type { JobEvent, JobSpec } from '../../../domain/job/job-events.ts'
+import type { WebhookEvent } from '../../../domain/webhook/payload.ts'
+import { jobStatus } from '../../../projections/job-status.ts'
+import {
+  jobWebhookTable,
+  webhookEndpointTable,
+  webhookOutbox,
+  webhookOutboxTable,
+  type WebhookOutboxRow,
+} from '../../../projections/webhook-outbox.ts'
+import * as a from '../../support/account-history.ts'
+import * as job from '../../support/job-history.ts'
+import { noAlarm, ProjectedRows, Recorder } from '../../support/recorded.ts'
+
+const allTypes = ['job.queued', 'job.started', 'job.step_completed', 'job.succeeded']
+
+/** The read models as the projector runs them, and one log. */
+function world() {
+  const recorder = new Recorder()
+  const rows = new ProjectedRows(jobStatus(noAlarm), webhookOutbox('https://weir.test'))
+  return {
+    rows,
+    /** The account's events; `orgId` has nothing to do with what they say. */
+    account: (commands: readonly AccountCommand[], orgId = 'acme') =>
+      a.historyOf(a.openAccount(), ...commands).map((event) => recorder.account(event, orgId)),
+    job: (event: JobEvent, jobId = 'j1', orgId = 'acme') => recorder.job(jobId, event, orgId),
+    deliveries: () => rows.store.all(webhookOutboxTable) as unknown as readonly WebhookOutboxRow[],
+    endpoints: () => rows.store.all(webhookEndpointTable),
+  }
+}
+
+const told = (rows: readonly WebhookOutboxRow[]) =>
+  rows.map(({ endpointId, eventType }) => `${endpointId ?? 'own'} ${eventType}`)
+
+const submitted = (webhook: JobSpec['webhook'] = null): JobEvent =>
+  job.submitted({ webhook, metadata: { order: 7 } })
+
+describe('a registered endpoint', () => {
+  test('hears of jobs that name no webhook, as much as a webhook that does not choose', async () => {
+    const { rows, account, job: event, deliveries } = world()
+    await rows.page(account([a.registerEndpoint('e1')]))
+    await rows.page([event(submitted()), event(job.started(1)), event(job.stepCompleted('s1'))])
+    await rows.page([event(job.succeeded)])
+    expect(told(deliveries())).toEqual(['e1 job.started', 'e1 job.succeeded'])
+    expect(rows.store.all(jobWebhookTable)).toEqual([])
+  })
+
+  test('gets deliveries with ids of their own, and a body as the webhook of the job', async () => {
+    const { rows, account, job: event, deliveries } = world()
+    const own = { url: 'https://own.test/hook', events: allTypes }
+    const endpoint = a.registerEndpoint('e1', { events: allTypes })
+    const life = [submitted(own), job.started(1), job.stepCompleted('s1'), job.succeeded]
+    const events = life.map((each) => event(each))
+    await rows.page([...account([endpoint]), ...events])
+    const all = deliveries()
+    const owned = all.filter(({ endpointId }) => endpointId === null)
+    const registered = all.filter(({ endpointId }) => endpointId === 'e1')
+    expect(owned.map(({ deliveryId }) => deliveryId)).toEqual(events.map(({ id }) => id))
+    expect(registered.map(({ deliveryId }) => deliveryId)).toEqual(
+      events.map(({ id }) => `${id}.e1`),
+    )
+    expect(registered.map(({ url }) => url)).toEqual(allTypes.map(() => endpoint.url))
+    expect(registered.map(({ body }) => body)).toEqual(owned.map(({ body }) => body))
+  })
+
+  test('tells of a job without a webhook what it would tell of one with', async () => {
+    const { rows, account, job: event, deliveries } = world()
+    await rows.page(account([a.registerEndpoint('e1', { events: allTypes })]))
+    for (const each of [submitted(), job.started(1), job.stepCompleted('s1')]) {
+      await rows.page([event(each)])
+    }
+    expect(JSON.parse(deliveries().at(-1)?.body ?? 'null') as WebhookEvent).toEqual({
+      type: 'job.step_completed',
+      timestamp: expect.any(String),
+      data: {
+        ...{ jobId: 'j1', type: 'image.upscale', status: 'running', progress: 50, sequence: 2 },
+        ...{ resultUrl: null, error: null, userId: 'u1', metadata: { order: 7 } },
+      },
+    })
+  })
+
+  test('hears of what comes after it only, also of jobs that had begun', async () => {
+    const { rows, account, job: event, deliveries } = world()
+    await rows.page([event(submitted()), event(job.started(1))])
+    await rows.page([...account([a.registerEndpoint('e1')]), event(job.succeeded)])
+    expect(told(deliveries())).toEqual(['e1 job.succeeded'])
+    expect(JSON.parse(deliveries()[0]?.body ?? 'null')).toMatchObject({
+      data: { status: 'succeeded', progress: 100, metadata: { order: 7 }, sequence: 2 },
+    })
+  })
+
+  test.each([
+    ['removed', a.removeEndpoint('e1')],
+    ['disabled', a.disableEndpoint('e1')],
+  ])('that was %s hears of nothing new', async (_, command) => {
+    const { rows, account, job: event, deliveries } = world()
+    const both = [a.registerEndpoint('e1'), a.registerEndpoint('e2')]
+    const [opened, e1, e2, gone] = account([...both, command])
+    await rows.page([opened!, e1!, e2!, event(submitted()), event(job.started(1))])
+    await rows.page([gone!, event(job.succeeded)])
+    expect(told(deliveries())).toEqual(['e1 job.started', 'e2 job.started', 'e2 job.succeeded'])
+  })
+
+  test('hears of no other org', async () => {
+    const { rows, account, job: event, deliveries } = world()
+    const mine = account([a.registerEndpoint('e1', { events: allTypes })])
+    const other = account([a.registerEndpoint('e2', { events: allTypes })], 'other')
+    await rows.page([...mine, ...other, event(submitted(), 'j1', 'acme')])
+    await rows.page([event(submitted(), 'j2', 'other')])
+    expect(deliveries().map(({ orgId, endpointId }) => [orgId, endpointId])).toEqual([
+      ['acme', 'e1'],
+      ['other', 'e2'],
+    ])
+  })
+
+  test('can ask for types that no job has', async () => {
+    const { rows, account, job: event, deliveries } = world()
+    await rows.page(account([a.registerEndpoint('e1', { events: ['balance.low'] })]))
+    await rows.page([event(submitted()), event(job.started(1)), event(job.succeeded)])
+    expect(deliveries()).toEqual([])
+  })
+})
+
+test('an org without endpoints has no row', async () => {
+  const { rows, account, endpoints } = world()
+  await rows.page(account([a.issueKey('k1'), a.grant('g1', 10n), a.hold('h1', 5n)]))
+  expect(endpoints()).toEqual([])
+})
+
+test('every event may be seen twice', async () => {
+  const { rows, account, job: event, deliveries } = world()
+  const commands = [a.registerEndpoint('e1'), a.registerEndpoint('e2'), a.removeEndpoint('e1')]
+  const life = [submitted(), job.started(1), job.stepCompleted('s1'), job.failed(1)]
+  const events: Recorded[] = [...account(commands), ...life.map((each) => event(each))]
+  await rows.pages(...events.map((each) => [each, each]))
+  const once = rows.everything()
+  await rows.pages(...events.map((each) => [each]))
+  expect(rows.everything()).toEqual(once)
+  expect(told(deliveries())).toEqual(['e2 job.started', 'e2 job.failed'])
+})
