@@ -48,15 +48,27 @@ export type DeliveryOutcome = {
   | { readonly kind: 'parked' }
 )
 
+export type DeliveryStatus = 'pending' | 'delivered' | 'parked'
+
 /** What is known of a delivery. */
-export type DeliveryState = {
-  readonly deliveryId: string
-  readonly status: 'pending' | 'delivered' | 'parked'
+export type DeliveryState = Omit<NewDelivery, 'body' | 'nowMs'> & {
+  readonly status: DeliveryStatus
   readonly attempt: number
   readonly nextAttemptAtMs: number
   readonly lockedUntilMs: number | null
   readonly lastStatus: number | null
   readonly lastError: string | null
+  readonly createdAtMs: number
+}
+
+/** A part of an org's deliveries. */
+export type DeliveryQuery = {
+  readonly orgId: string
+  /** Null for all. */
+  readonly status: DeliveryStatus | null
+  /** Those beyond this one in the order of the list; null for its beginning. */
+  readonly after: Pick<DeliveryState, 'createdAtMs' | 'deliveryId'> | null
+  readonly limit: number
 }
 
 /**
@@ -89,6 +101,16 @@ export abstract class DeliveryStore {
 
   /** Looks one up. */
   abstract find(deliveryId: string): Promise<DeliveryState | null>
+
+  /** Newest first; of the same time, the greater id first. */
+  abstract list(query: DeliveryQuery): Promise<readonly DeliveryState[]>
+
+  /**
+   * Queues one that is over again: the same id, due now, its schedule from the beginning.
+   *
+   * @returns false when it is not over, or not there
+   */
+  abstract replay(deliveryId: string, nowMs: number): Promise<boolean>
 }
 
 /** The key by which deliveries are spread. It decides about fairness only, never about access. */

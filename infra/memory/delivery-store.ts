@@ -4,25 +4,27 @@ import {
   type ClaimedDelivery,
   type DeliveryClaim,
   type DeliveryOutcome,
+  type DeliveryQuery,
   type DeliveryState,
   type NewDelivery,
 } from '../../domain/ports/delivery-store.ts'
 
-type Row = NewDelivery & Omit<DeliveryState, 'deliveryId'> & { readonly host: string }
+type Row = DeliveryState & Pick<NewDelivery, 'body'> & { readonly host: string }
 
 /** Deliveries in memory. */
 export class MemoryDeliveryStore extends DeliveryStore {
   readonly #rows = new Map<string, Row>()
 
   override async enqueue(deliveries: readonly NewDelivery[]): Promise<void> {
-    for (const delivery of deliveries) {
+    for (const { nowMs, ...delivery } of deliveries) {
       if (this.#rows.has(delivery.deliveryId)) continue
       this.#rows.set(delivery.deliveryId, {
         ...delivery,
+        createdAtMs: nowMs,
         host: deliveryHost(delivery.url),
         status: 'pending',
         attempt: 0,
-        nextAttemptAtMs: delivery.nowMs,
+        nextAttemptAtMs: nowMs,
         lockedUntilMs: null,
         lastStatus: null,
         lastError: null,
@@ -81,9 +83,25 @@ export class MemoryDeliveryStore extends DeliveryStore {
 
   override async find(deliveryId: string): Promise<DeliveryState | null> {
     const row = this.#rows.get(deliveryId)
-    if (row === undefined) return null
-    const { status, attempt, nextAttemptAtMs, lockedUntilMs, lastStatus, lastError } = row
-    return { deliveryId, status, attempt, nextAttemptAtMs, lockedUntilMs, lastStatus, lastError }
+    return row === undefined ? null : toState(row)
+  }
+
+  override async list(query: DeliveryQuery): Promise<readonly DeliveryState[]> {
+    const { orgId, status, after, limit } = query
+    return [...this.#rows.values()]
+      .filter((row) => row.orgId === orgId && (status === null || row.status === status))
+      .filter((row) => after === null || newestFirst(after, row) < 0)
+      .sort(newestFirst)
+      .slice(0, limit)
+      .map(toState)
+  }
+
+  override async replay(deliveryId: string, nowMs: number): Promise<boolean> {
+    const row = this.#rows.get(deliveryId)
+    if (row === undefined || row.status === 'pending') return false
+    const again = { status: 'pending', attempt: 0, nextAttemptAtMs: nowMs } as const
+    this.#rows.set(deliveryId, { ...row, ...again })
+    return true
   }
 
   #held(claimed: ClaimedDelivery): Row | null {
@@ -101,6 +119,18 @@ function isDue(row: Row, nowMs: number): boolean {
 function byTime(left: Row, right: Row): number {
   const order = left.nextAttemptAtMs - right.nextAttemptAtMs
   return order !== 0 ? order : left.deliveryId < right.deliveryId ? -1 : 1
+}
+
+type Place = Pick<DeliveryState, 'createdAtMs' | 'deliveryId'>
+
+function newestFirst(left: Place, right: Place): number {
+  const order = right.createdAtMs - left.createdAtMs
+  if (order !== 0 || left.deliveryId === right.deliveryId) return order
+  return left.deliveryId > right.deliveryId ? -1 : 1
+}
+
+function toState({ body: _, host: __, ...state }: Row): DeliveryState {
+  return state
 }
 
 function toClaimed(row: Row, lockedUntilMs: number): ClaimedDelivery {

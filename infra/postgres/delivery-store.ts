@@ -4,7 +4,9 @@ import {
   type ClaimedDelivery,
   type DeliveryClaim,
   type DeliveryOutcome,
+  type DeliveryQuery,
   type DeliveryState,
+  type DeliveryStatus,
   type NewDelivery,
 } from '../../domain/ports/delivery-store.ts'
 
@@ -80,11 +82,30 @@ const releaseSql = `
   FROM unnest($1::text[], $2::timestamptz[]) AS claim (delivery_id, locked_until)
   WHERE delivery.delivery_id = claim.delivery_id AND delivery.locked_until = claim.locked_until`
 
+const stateColumns = `delivery_id, org_id, job_id, endpoint_id, url, event_type, sequence, status,
+    attempt, next_attempt_at, locked_until, last_status, last_error, created_at`
+
 // $1 id
 const findSql = `
-  SELECT delivery_id, status, attempt, next_attempt_at, locked_until, last_status, last_error
+  SELECT ${stateColumns}
   FROM webhook_outbox
   WHERE delivery_id = $1`
+
+// $1 org, $2 $3 after (created, id) or null, $4 limit. The status stands in the text, so that the
+// planner may use the index of those that few rows have.
+const listSql = (status: DeliveryStatus | null) => `
+  SELECT ${stateColumns}
+  FROM webhook_outbox
+  WHERE org_id = $1 ${status === null ? '' : `AND status = '${status}'`}
+    AND ($2::timestamptz IS NULL OR (created_at, delivery_id) < ($2, $3))
+  ORDER BY created_at DESC, delivery_id DESC
+  LIMIT $4`
+
+// $1 id, $2 now
+const replaySql = `
+  UPDATE webhook_outbox
+  SET status = 'pending', attempt = 0, next_attempt_at = $2, locked_until = NULL, updated_at = $2
+  WHERE delivery_id = $1 AND status <> 'pending'`
 
 type ClaimedRow = {
   delivery_id: string
@@ -103,12 +124,19 @@ type ClaimedRow = {
 
 type StateRow = {
   delivery_id: string
-  status: DeliveryState['status']
+  org_id: string
+  job_id: string | null
+  endpoint_id: string | null
+  url: string
+  event_type: string
+  sequence: number
+  status: DeliveryStatus
   attempt: number
   next_attempt_at: Date
   locked_until: Date | null
   last_status: number | null
   last_error: string | null
+  created_at: Date
 }
 
 /** Deliveries in the table `webhook_outbox`. Times come from the caller, never from the server. */
@@ -180,6 +208,22 @@ export class PostgresDeliveryStore extends DeliveryStore {
     const row = rows[0]
     return row === undefined ? null : toState(row)
   }
+
+  override async list(query: DeliveryQuery): Promise<readonly DeliveryState[]> {
+    const { orgId, status, after, limit } = query
+    const { rows } = await this.#pool.query<StateRow>(listSql(status), [
+      orgId,
+      after && new Date(after.createdAtMs),
+      after?.deliveryId ?? null,
+      limit,
+    ])
+    return rows.map(toState)
+  }
+
+  override async replay(deliveryId: string, nowMs: number): Promise<boolean> {
+    const { rowCount } = await this.#pool.query(replaySql, [deliveryId, new Date(nowMs)])
+    return rowCount === 1
+  }
 }
 
 function toClaimed(row: ClaimedRow): ClaimedDelivery {
@@ -201,11 +245,18 @@ function toClaimed(row: ClaimedRow): ClaimedDelivery {
 function toState(row: StateRow): DeliveryState {
   return {
     deliveryId: row.delivery_id,
+    orgId: row.org_id,
+    jobId: row.job_id,
+    endpointId: row.endpoint_id,
+    url: row.url,
+    eventType: row.event_type,
+    sequence: row.sequence,
     status: row.status,
     attempt: row.attempt,
     nextAttemptAtMs: row.next_attempt_at.getTime(),
     lockedUntilMs: row.locked_until === null ? null : row.locked_until.getTime(),
     lastStatus: row.last_status,
     lastError: row.last_error,
+    createdAtMs: row.created_at.getTime(),
   }
 }

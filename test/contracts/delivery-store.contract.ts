@@ -64,6 +64,8 @@ export function deliveryStoreContract(given: () => DeliveryStore): void {
   fairness(given)
   outcomes(given)
   lostClaims(given)
+  lists(given)
+  replays(given)
 }
 
 function claims(given: () => DeliveryStore): void {
@@ -206,11 +208,13 @@ function outcomes(given: () => DeliveryStore): void {
   describe('outcomes', () => {
     test('a delivered one is over', async () => {
       const nowMs = newDay()
-      await given().enqueue([newDelivery(nowMs)])
+      const written = newDelivery(nowMs)
+      await given().enqueue([written])
       const claimed = await claimOne(given(), nowMs)
       expect(await given().finish(claimed, delivered, nowMs + 5)).toBe(true)
+      const { body: _, nowMs: createdAtMs, ...about } = written
       expect(await given().find(claimed.deliveryId)).toEqual({
-        deliveryId: claimed.deliveryId,
+        ...{ ...about, createdAtMs },
         status: 'delivered',
         attempt: 1,
         nextAttemptAtMs: nowMs,
@@ -298,6 +302,112 @@ function lostClaims(given: () => DeliveryStore): void {
       await finishAll(given(), [now])
       expect(await given().finish(now, delivered, nowMs)).toBe(false)
       expect(await given().find(late.deliveryId)).toMatchObject({ attempt: 1 })
+    })
+  })
+}
+
+/** Writes deliveries of a new org, one per time, and ends them as told. */
+async function deliveriesOf(
+  store: DeliveryStore,
+  times: readonly number[],
+  endings: readonly DeliveryOutcome[] = [],
+): Promise<{ readonly orgId: string; readonly ids: readonly string[] }> {
+  const orgId = randomUUID()
+  const written = times.map((time) => newDelivery(time, { orgId }))
+  await store.enqueue(written)
+  const claimed = await store.claimDue(claimAt(Math.max(...times)))
+  for (const held of claimed) {
+    const ending = endings[written.findIndex(({ deliveryId }) => deliveryId === held.deliveryId)]
+    if (ending) await store.finish(held, ending, day)
+    else await store.release([held])
+  }
+  return { orgId, ids: idsOf(written) }
+}
+
+const parked: DeliveryOutcome = { kind: 'parked', httpStatus: 410, error: 'http_410' }
+
+async function drain(store: DeliveryStore): Promise<void> {
+  await finishAll(store, await store.claimDue(claimAt(day + 1_000)))
+}
+
+function lists(given: () => DeliveryStore): void {
+  describe('lists', () => {
+    test('show an org its own, newest first', async () => {
+      const nowMs = newDay()
+      const { orgId, ids } = await deliveriesOf(given(), [nowMs, nowMs + 2, nowMs + 1])
+      await deliveriesOf(given(), [nowMs])
+      const [first, third, second] = ids
+      const all = await given().list({ orgId, status: null, after: null, limit: 10 })
+      expect(idsOf(all)).toEqual([third, second, first])
+      expect(all).toEqual(await Promise.all(idsOf(all).map((id) => given().find(id))))
+      await drain(given())
+    })
+
+    test('go on after the last one of a page, also among those of one time', async () => {
+      const nowMs = newDay()
+      const times = [0, 0, 0, 1, 1, 2].map((later) => nowMs + later)
+      const { orgId } = await deliveriesOf(given(), times)
+      const whole = await given().list({ orgId, status: null, after: null, limit: 10 })
+      expect(whole.map(({ createdAtMs }) => createdAtMs)).toEqual(times.toReversed())
+      const paged: string[] = []
+      for (let after: (typeof whole)[number] | null = null; ;) {
+        const page = await given().list({ orgId, status: null, after, limit: 2 })
+        paged.push(...idsOf(page))
+        after = page.at(-1) ?? null
+        if (!after) break
+      }
+      expect(paged).toEqual(idsOf(whole))
+      await drain(given())
+    })
+
+    test('can show one status only', async () => {
+      const nowMs = newDay()
+      const times = [nowMs, nowMs + 1, nowMs + 2]
+      const { orgId, ids } = await deliveriesOf(given(), times, [delivered, parked])
+      const idOf = async (status: 'delivered' | 'parked' | 'pending') =>
+        idsOf(await given().list({ orgId, status, after: null, limit: 10 }))
+      expect(await idOf('delivered')).toEqual([ids[0]])
+      expect(await idOf('parked')).toEqual([ids[1]])
+      expect(await idOf('pending')).toEqual([ids[2]])
+      await drain(given())
+    })
+  })
+}
+
+function replays(given: () => DeliveryStore): void {
+  describe('a replay', () => {
+    test.each([
+      ['parked', parked],
+      ['delivered', delivered],
+    ])('of a %s one is due at once, as at the beginning', async (_, ending) => {
+      const nowMs = newDay()
+      const { ids } = await deliveriesOf(given(), [nowMs], [ending])
+      const deliveryId = ids[0] ?? ''
+      expect(await given().replay(deliveryId, nowMs + 7)).toBe(true)
+      expect(await given().find(deliveryId)).toMatchObject({
+        ...{ status: 'pending', attempt: 0, nextAttemptAtMs: nowMs + 7, createdAtMs: nowMs },
+        lockedUntilMs: null,
+      })
+      expect(await given().claimDue(claimAt(nowMs + 6))).toEqual([])
+      const again = await claimOne(given(), nowMs + 7)
+      expect(again).toMatchObject({ deliveryId, attempt: 0 })
+      await finishAll(given(), [again])
+    })
+
+    test('of one that is not over changes nothing', async () => {
+      const nowMs = newDay()
+      await given().enqueue([newDelivery(nowMs)])
+      const claimed = await claimOne(given(), nowMs)
+      expect(await given().replay(claimed.deliveryId, nowMs + 7)).toBe(false)
+      expect(await given().find(claimed.deliveryId)).toMatchObject({
+        nextAttemptAtMs: nowMs,
+        lockedUntilMs: claimed.lockedUntilMs,
+      })
+      await finishAll(given(), [claimed])
+    })
+
+    test('of one that is not there is none', async () => {
+      expect(await given().replay(randomUUID(), newDay())).toBe(false)
     })
   })
 }
