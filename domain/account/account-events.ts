@@ -5,6 +5,13 @@ import type { GrantKind } from './burn.ts'
 // Every amount is a string of an integer: micro-credits, unless the name says otherwise.
 
 export type Scope = 'jobs:write' | 'jobs:read' | 'billing:read' | 'webhooks:write'
+/** What a key can be allowed. */
+export const allScopes: readonly Scope[] = [
+  'jobs:write',
+  'jobs:read',
+  'billing:read',
+  'webhooks:write',
+]
 export type StoredAllocation = { readonly grantId: string; readonly amountMicro: string }
 
 /** An organisation has an account, with the overdraft that it may use. */

@@ -1,5 +1,6 @@
 import type { GrantKind } from '../../domain/account/burn.ts'
 import { grantKinds } from '../../domain/account/burn.ts'
+import { allScopes } from '../../domain/account/account-events.ts'
 import type { Scope } from '../../domain/account/account-events.ts'
 import { invalid } from '../../domain/errors.ts'
 import { amountMicroMax } from '../../domain/pricing/money.ts'
@@ -8,13 +9,6 @@ import type { PriceLine } from '../../domain/pricing/price-book.ts'
 import { envelope } from './envelope.ts'
 
 // The bodies of the admin's commands. Schemas stand here once: they check and they document.
-
-export const allScopes: readonly Scope[] = [
-  'jobs:write',
-  'jobs:read',
-  'billing:read',
-  'webhooks:write',
-]
 
 const name = { type: 'string', minLength: 1, maxLength: 200, format: 'text' } as const
 const reason = {

@@ -1,6 +1,7 @@
 import { Body, Controller, Delete, Get, Inject, Param, Post, Put, Query, Req } from '@nestjs/common'
 import { CommandBus } from '@nestjs/cqrs'
 import type { FastifyRequest } from 'fastify'
+import { allScopes } from '../../domain/account/account-events.ts'
 import { accountStream, availableAt } from '../../domain/account/account.ts'
 import type { Account } from '../../domain/account/account.ts'
 import { DomainError } from '../../domain/errors.ts'
@@ -24,7 +25,6 @@ import type { Runtime } from '../runtime.ts'
 import { NeedsRole } from './access.ts'
 import {
   adjustmentRequest,
-  allScopes,
   boundedAmount,
   grantRequest,
   keyRequest,

@@ -3,7 +3,7 @@ import { isoTime } from '../../domain/ports/clock.ts'
 import { operatorsStream } from '../../domain/operators/operators.ts'
 import { priceBookStream } from '../../domain/pricing/price-book.ts'
 import type { PriceLine } from '../../domain/pricing/price-book.ts'
-import { allScopes } from '../http/admin-bodies.ts'
+import { allScopes } from '../../domain/account/account-events.ts'
 import {
   derivedBytes,
   newAdminToken,

@@ -24,9 +24,9 @@ import { JobError } from '../../workers/job-error.ts'
 import type { Download } from '../../workers/open-input.ts'
 import { loadSecretKey } from '../config.ts'
 import type { Config } from '../config.ts'
-import { webhookSecretOf } from '../http/credentials.ts'
 import type { PipelineObserver } from '../../domain/pipeline/command-pipeline.ts'
 import type { Profile } from './profile.ts'
+import { webhookSecrets } from './webhook-secrets.ts'
 
 /** Connections of one process. Few: batches do the work, and every one costs Postgres memory. */
 const connectionsMax = 8
@@ -47,12 +47,10 @@ export function openEmbedded(config: Config, name: string, observer: PipelineObs
   const root = join(config.home, 'objects')
   const objects = new FilesystemObjectStore({ root, baseUrl: config.publicUrl, secretKey, clock })
   const client = new GuardedClient({ allowPrivate: config.arePrivateWebhooksAllowed })
-  const secretsOf = async ({ orgId }: { readonly orgId: string }) => [
-    webhookSecretOf(orgId, secretKey),
-  ]
+  const pipelines = openPipelines({ store, snapshots, clock, ids, observer })
+  const secretsOf = webhookSecrets({ pipelines, clock, secretKey })
   return {
-    ...{ config, clock, ids, store, objects, secretKey },
-    pipelines: openPipelines({ store, snapshots, clock, ids, observer }),
+    ...{ config, clock, ids, store, objects, secretKey, pipelines },
     servedObjects: objects,
     newFeed: () => new PostgresEventFeed(pool, listener),
     sql: sqlOver(pool),
