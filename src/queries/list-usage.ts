@@ -99,8 +99,8 @@ export async function summarizeUsage(
          AND ($2::timestamptz IS NULL OR called_at >= $2)
          AND ($3::timestamptz IS NULL OR called_at < $3)
      ), unit AS (
-       SELECT key, u.key AS unit, sum(u.value::numeric)::text AS count
-       FROM chosen, json_each_text(units) u GROUP BY key, u.key
+       SELECT c.key, u.key AS unit, sum(u.value::numeric)::text AS count
+       FROM chosen c, json_each_text(c.units) u GROUP BY c.key, u.key
      ), units AS (
        SELECT key, json_object_agg(unit, count) AS units FROM unit GROUP BY key
      )
