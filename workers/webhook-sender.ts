@@ -7,7 +7,8 @@ import type {
   DeliveryStore,
 } from '../domain/ports/delivery-store.ts'
 import type { WebhookAnswer, WebhookTransport } from '../domain/ports/webhook-transport.ts'
-import { outcomeOf } from '../domain/webhook/outcome.ts'
+import { isGone, outcomeOf } from '../domain/webhook/outcome.ts'
+import type { DisableEndpoint } from './disable-endpoint.ts'
 
 const inFlightMax = 50
 const perHostMax = 5
@@ -33,7 +34,7 @@ export type SenderReport =
     }
   /** The attempt took longer than the claim; somebody else sends it again. */
   | { readonly type: 'claim_lost'; readonly deliveryId: string }
-  /** The store could not be used; `error` as thrown. */
+  /** The store or the log could not be used; `error` as thrown. */
   | { readonly type: 'store_failed'; readonly error: unknown }
   /** The transport threw, which it should not; the attempt counts as failed. */
   | { readonly type: 'transport_failed'; readonly deliveryId: string; readonly error: unknown }
@@ -43,6 +44,8 @@ export type WebhookSenderOptions = {
   readonly transport: WebhookTransport
   readonly clock: Clock
   readonly ids: Pick<Ids, 'random01'>
+  /** Called when an endpoint has answered 410, before the outcome is written. */
+  readonly disable: DisableEndpoint
   readonly report: (report: SenderReport) => void
 }
 
@@ -159,10 +162,13 @@ export class WebhookSender {
         await store.release([delivery])
         return
       }
+      const { deliveryId, orgId, jobId, endpointId, eventType } = delivery
+      if (endpointId !== null && isGone(answer)) {
+        await this.#options.disable({ orgId, endpointId, deliveryId })
+      }
       const nowMs = clock.now()
       const attempt = delivery.attempt + 1
       const outcome = outcomeOf(answer, { attempt, nowMs, random01: ids.random01() })
-      const { deliveryId, orgId, jobId, eventType } = delivery
       if (!(await store.finish(delivery, outcome, nowMs))) {
         report({ type: 'claim_lost', deliveryId })
         return

@@ -10,6 +10,8 @@ export type WebhookAnswer =
     }
   /** No answer: `error` is a short code from a closed set. */
   | { readonly kind: 'failed'; readonly error: string }
+  /** Nothing was sent, and nothing ever will be: its endpoint was removed meanwhile. */
+  | { readonly kind: 'withdrawn'; readonly error: string }
 
 /** One attempt to send a webhook: signs it for its time and posts it. */
 export abstract class WebhookTransport {

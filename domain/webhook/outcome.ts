@@ -18,14 +18,21 @@ export type Attempt = {
  * listens any more and parks it; everything else, redirects too, is tried again by the schedule.
  */
 export function outcomeOf(answer: WebhookAnswer, attempt: Attempt): DeliveryOutcome {
-  if (answer.kind === 'failed') {
-    return retryOrPark({ httpStatus: null, error: answer.error }, attempt, undefined)
+  if (answer.kind !== 'answered') {
+    const failure = { httpStatus: null, error: answer.error }
+    if (answer.kind === 'withdrawn') return { kind: 'parked', ...failure }
+    return retryOrPark(failure, attempt, undefined)
   }
   const { httpStatus } = answer
   if (httpStatus >= 200 && httpStatus < 300) return { kind: 'delivered', httpStatus, error: null }
   const failure = { httpStatus, error: `http_${httpStatus}` }
-  if (httpStatus === httpGone) return { kind: 'parked', ...failure }
+  if (isGone(answer)) return { kind: 'parked', ...failure }
   return retryOrPark(failure, attempt, retryAfterSeconds(answer.retryAfter, attempt.nowMs))
+}
+
+/** Whether the receiver said that nobody listens any more. */
+export function isGone(answer: WebhookAnswer): boolean {
+  return answer.kind === 'answered' && answer.httpStatus === httpGone
 }
 
 function retryOrPark(

@@ -4,10 +4,10 @@ import type { GuardedClient } from './guarded-client.ts'
 import { GuardedRequestError } from './guarded-request-error.ts'
 import { signWebhook } from './webhook-signature.ts'
 
-/** The secrets to sign with, newest first; two during a rotation. */
+/** The secrets to sign with, newest first, several during a rotation; null: send no more. */
 export type WebhookSecretsOf = (
   delivery: Pick<ClaimedDelivery, 'orgId' | 'endpointId'>,
-) => Promise<readonly string[]>
+) => Promise<readonly string[] | null>
 
 /** Sends webhooks through the guarded client, signed as Standard Webhooks 1.0.0 says. */
 export class HttpWebhookTransport extends WebhookTransport {
@@ -28,6 +28,7 @@ export class HttpWebhookTransport extends WebhookTransport {
     const { deliveryId: id, url, body } = delivery
     const timestampSeconds = Math.floor(sentAtMs / 1_000)
     const secrets = await this.#secretsOf(delivery)
+    if (secrets === null) return { kind: 'withdrawn', error: 'endpoint_removed' }
     const headers = {
       'content-type': 'application/json',
       'user-agent': 'weir-webhooks/1',

@@ -90,6 +90,16 @@ export function webhookSecretOf(orgId: string, secretKey: Uint8Array): string {
   return `whsec_${secret}`
 }
 
+/** One of the secrets that sign the webhooks of a registered endpoint: derived in the same way. */
+export function endpointSecretOf(
+  endpointId: string,
+  secretVersion: number,
+  secretKey: Uint8Array,
+): string {
+  const label = `endpoint-secret:${endpointId}:${secretVersion}`
+  return `whsec_${createHmac('sha256', secretKey).update(label).digest('base64')}`
+}
+
 /** Bytes that follow from the secret key and a label: the same at each start. */
 export function derivedBytes(secretKey: Uint8Array, label: string) {
   let block = 0

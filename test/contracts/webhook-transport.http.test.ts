@@ -106,3 +106,13 @@ test('nothing is sent unsigned', async () => {
   await expect(transport.send(deliveryTo(url), 0, running)).rejects.toThrow('needs a secret')
   expect(arrivals).toEqual([])
 })
+
+test('nothing is sent to an endpoint that was removed', async () => {
+  const { url, arrivals } = await receiver({ kind: 'answers', httpStatus: 200 })
+  const transport = new HttpWebhookTransport(client, () => Promise.resolve(null))
+  expect(await transport.send(deliveryTo(url), 0, running)).toEqual({
+    kind: 'withdrawn',
+    error: 'endpoint_removed',
+  })
+  expect(arrivals).toEqual([])
+})

@@ -35,6 +35,11 @@ test('410 parks at the first attempt', () => {
   expect(outcomeOf(answered(410), first)).toEqual(parked)
 })
 
+test('a withdrawn delivery is parked at the first attempt', () => {
+  const parked = { kind: 'parked', httpStatus: null, error: 'endpoint_removed' }
+  expect(outcomeOf({ kind: 'withdrawn', error: 'endpoint_removed' }, first)).toEqual(parked)
+})
+
 test('a receiver that cannot be reached is tried again, and parked after the last attempt', () => {
   const failed: WebhookAnswer = { kind: 'failed', error: 'connect_failed' }
   const failure = { httpStatus: null, error: 'connect_failed' }

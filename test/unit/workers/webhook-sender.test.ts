@@ -7,6 +7,7 @@ import {
   type SentWebhook,
 } from '../../../infra/memory/webhook-transport.ts'
 import { SimulatedClock } from '../../../infra/simulated/clock.ts'
+import type { DisableEndpoint } from '../../../workers/disable-endpoint.ts'
 import { WebhookSender, type SenderReport } from '../../../workers/webhook-sender.ts'
 
 const secondMs = 1_000
@@ -23,6 +24,7 @@ const answered = (httpStatus: number, retryAfter: string | null = null): Webhook
 let clock: SimulatedClock
 let store: MemoryDeliveryStore
 let reports: SenderReport[]
+let disabled: Parameters<DisableEndpoint>[0][]
 let senders: WebhookSender[]
 let count = 0
 
@@ -30,6 +32,7 @@ beforeEach(() => {
   clock = new SimulatedClock()
   store = new MemoryDeliveryStore()
   reports = []
+  disabled = []
   senders = []
 })
 
@@ -39,7 +42,8 @@ afterEach(async () => {
 
 function startSender(transport: WebhookTransport, to = store): WebhookSender {
   const report = (each: SenderReport) => reports.push(each)
-  const sender = new WebhookSender({ store: to, transport, clock, ids, report })
+  const disable: DisableEndpoint = async (answered) => void disabled.push(answered)
+  const sender = new WebhookSender({ store: to, transport, clock, ids, disable, report })
   senders.push(sender)
   sender.start()
   return sender
@@ -346,4 +350,36 @@ test('an outcome that could not be written is sent again when the claim ends', a
   await clock.advance(61 * secondMs)
   expect(transport.sent).toHaveLength(2)
   expect(await unsteady.find(delivery.deliveryId)).toMatchObject({ status: 'delivered' })
+})
+
+test('an endpoint that answers 410 is disabled, a webhook of a job is only parked', async () => {
+  const transport = new MemoryWebhookTransport(() => answered(410))
+  const [ofJob, ofEndpoint] = [newDelivery(), newDelivery({ endpointId: 'e1' })]
+  await store.enqueue([ofJob, ofEndpoint])
+  startSender(transport)
+  await clock.advance(0)
+  const { deliveryId } = ofEndpoint
+  expect(disabled).toEqual([{ orgId: 'org-1', endpointId: 'e1', deliveryId }])
+  expect(await store.find(ofJob.deliveryId)).toMatchObject({ status: 'parked' })
+  expect(await store.find(deliveryId)).toMatchObject({ status: 'parked', lastError: 'http_410' })
+})
+
+test('an endpoint that fails otherwise stays enabled', async () => {
+  const transport = new MemoryWebhookTransport(() => answered(500))
+  await store.enqueue([newDelivery({ endpointId: 'e1' })])
+  startSender(transport)
+  await clock.advance(0)
+  expect(transport.sent).toHaveLength(1)
+  expect(disabled).toEqual([])
+})
+
+test('what was withdrawn is parked at once', async () => {
+  const transport = new MemoryWebhookTransport(() => ({ kind: 'withdrawn', error: 'removed' }))
+  const delivery = newDelivery({ endpointId: 'e1' })
+  await store.enqueue([delivery])
+  startSender(transport)
+  await clock.advance(0)
+  const parked = { status: 'parked', attempt: 1, lastStatus: null, lastError: 'removed' }
+  expect(await store.find(delivery.deliveryId)).toMatchObject(parked)
+  expect(disabled).toEqual([])
 })
