@@ -1,5 +1,6 @@
 import type { Recorded } from '../../domain/catalog.ts'
 import { projections } from '../../projections/registry.ts'
+import { endpointDisabler } from '../../workers/disable-endpoint.ts'
 import type { Loop, LoopReport } from '../../workers/loop.ts'
 import { projector } from '../../workers/projector.ts'
 import { repeat } from '../../workers/repeat.ts'
@@ -53,7 +54,7 @@ export async function startProjector(parts: RoleParts): Promise<RunningRole> {
 function webhookSender({ profile, log, metrics }: RoleParts): WebhookSender {
   const { deliveries: store, transport, clock, ids } = profile
   return new WebhookSender({
-    ...{ store, transport, clock, ids },
+    ...{ store, transport, clock, ids, disable: endpointDisabler(profile) },
     report: (sent) => {
       if (sent.type === 'attempt') metrics.delivered(sent.outcome, sent.durationMs)
       logDelivery(log, sent)
