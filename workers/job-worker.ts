@@ -137,29 +137,37 @@ export class JobWorker implements Loop {
 
   /** Claims as many as there is room for. Returns how many were there. */
   async #claim(): Promise<number> {
-    const { leases, workerId, concurrency, clock, leaseMs } = this.#options
-    const limit = Math.min(claimMax, concurrency - this.#held.size)
-    const jobTypes = this.#typesWithRoom()
-    if (limit <= 0 || jobTypes.length === 0) return 0
-    const now = clock.now()
-    const claimed = await leases.claim({ owner: workerId, jobTypes, limit, now, leaseMs })
-    if (this.#held.size === 0) this.#renewedAt = now
-    for (const lease of claimed) {
-      const held: Held = { lease, attempt: null, stopped: null }
-      this.#held.set(lease.epoch, held)
-      void this.#work(held)
+    const { leases, workerId: owner, concurrency, clock, leaseMs } = this.#options
+    let count = 0
+    for (const { jobTypes, room } of this.#rooms()) {
+      const limit = Math.min(claimMax, room, concurrency - this.#held.size)
+      if (limit <= 0 || jobTypes.length === 0) continue
+      const now = clock.now()
+      const claimed = await leases.claim({ owner, jobTypes, limit, now, leaseMs })
+      if (this.#held.size === 0) this.#renewedAt = now
+      for (const lease of claimed) {
+        const held: Held = { lease, attempt: null, stopped: null }
+        this.#held.set(lease.epoch, held)
+        void this.#work(held)
+      }
+      count += claimed.length
     }
-    return claimed.length
+    return count
   }
 
-  #typesWithRoom(): readonly string[] {
+  /** What may be claimed together: a job type with a limit of its own is claimed alone. */
+  #rooms(): readonly { readonly jobTypes: readonly string[]; readonly room: number }[] {
     const counts = new Map<string, number>()
     for (const { lease } of this.#held.values()) {
       counts.set(lease.jobType, (counts.get(lease.jobType) ?? 0) + 1)
     }
-    return [...this.#options.jobTypes.values()]
-      .filter(({ type, concurrencyMax }) => (counts.get(type) ?? 0) < (concurrencyMax ?? Infinity))
-      .map(({ type }) => type)
+    const free: string[] = []
+    const rooms: { jobTypes: readonly string[]; room: number }[] = []
+    for (const { type, concurrencyMax } of this.#options.jobTypes.values()) {
+      if (concurrencyMax === undefined) free.push(type)
+      else rooms.push({ jobTypes: [type], room: concurrencyMax - (counts.get(type) ?? 0) })
+    }
+    return [...rooms, { jobTypes: free, room: Infinity }]
   }
 
   async #work(held: Held): Promise<void> {

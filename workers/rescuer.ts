@@ -2,7 +2,7 @@ import { accountStream } from '../domain/account/account.ts'
 import type { Pipelines } from '../domain/aggregates.ts'
 import { DomainError } from '../domain/errors.ts'
 import { holdIdOf, isFinished, jobStream } from '../domain/job/job.ts'
-import type { JobState } from '../domain/job/job.ts'
+import type { Job, JobState } from '../domain/job/job.ts'
 import { isoTime } from '../domain/ports/clock.ts'
 import type { Clock } from '../domain/ports/clock.ts'
 import type { HoldWatch, StrandedHold } from '../domain/ports/hold-watch.ts'
@@ -12,8 +12,10 @@ import type { Loop, LoopReport } from './loop.ts'
 import { repeat } from './repeat.ts'
 import type { Turn } from './repeat.ts'
 
-/** How often the rescuer looks, ms. */
+/** How often the rescuer looks for jobs, ms. */
 const everyMs = 1_000
+/** How often it looks for money and for what can be forgotten, which is never urgent, ms. */
+const moneyEveryMs = 10_000
 /** Things looked at in one turn. */
 const batchMax = 200
 /** A hold whose job did not appear by then is given back, ms. */
@@ -36,6 +38,7 @@ export type RescuerOptions = {
  */
 export class Rescuer {
   readonly #options: RescuerOptions
+  #moneyAt = 0
 
   constructor(options: RescuerOptions) {
     this.#options = options
@@ -55,38 +58,53 @@ export class Rescuer {
   async turn(): Promise<Turn> {
     const { leases, holds, clock } = this.#options
     const now = clock.now()
-    const expired = await leases.expired(now, batchMax)
-    await Promise.all(expired.map((lease) => this.#endLease(lease)))
-    const overdue = await leases.overdue(now, batchMax)
-    await Promise.all(overdue.map((jobId) => this.#enforceDeadline(jobId)))
+    await this.#each(await leases.expired(now, batchMax), (lease) => this.#endLease(lease))
+    await this.#each(await leases.overdue(now, batchMax), (jobId) => this.#enforceDeadline(jobId))
+    if (now < this.#moneyAt) return 'idle'
     const stranded = await holds.stranded(isoTime(now - strandedAfterMs), batchMax)
-    await Promise.all(stranded.map((hold) => this.#releaseHold(hold)))
+    await this.#each(stranded, (hold) => this.#releaseHold(hold))
     const orgs = await holds.orgsWithExpiredCredits(isoTime(now), batchMax)
-    await Promise.all(orgs.map((orgId) => this.#expireCredits(orgId)))
-    await leases.forget(5 * batchMax)
+    await this.#each(orgs, (orgId) => this.#expireCredits(orgId))
+    await leases.forget(100 * batchMax)
+    this.#moneyAt = now + moneyEveryMs
     return 'idle'
+  }
+
+  /** What cannot be helped now is told and met again; it keeps nobody else from being helped. */
+  async #each<T>(found: readonly T[], help: (one: T) => Promise<void>): Promise<void> {
+    const { report } = this.#options
+    const helped = found.map((one) =>
+      help(one).catch((error: unknown) => report('error', { err: error }, 'rescue failed')),
+    )
+    await Promise.all(helped)
   }
 
   async #endLease(lease: ExpiredLease): Promise<void> {
     const { pipelines, leases, report } = this.#options
     const { jobId, epoch, owner } = lease
-    const stream = jobStream(jobId)
-    const held = await pipelines.jobs.load(stream)
-    let { revision } = held
-    if (held.state.status === 'running' && held.state.epoch === epoch) {
-      const at = this.#now()
-      const error = { code: 'lease_expired', message: 'The worker stopped.', retryable: true }
-      const reason = 'lease_expired' as const
-      const ended = { type: 'EndAttempt' as const, epoch, reason, error, runAt: at }
-      const context = this.#context(held.state, 'lease-expired', String(epoch))
-      revision = await pipelines.jobs.handle(stream, { ...ended, at }, context).then(
-        (handled) => handled.revision,
-        // The holder came back at the last moment and was faster: its write stands.
-        (error: unknown) => refused(error, revision),
-      )
-      report('warn', { jobId, epoch, owner }, 'lease expired, job given to the queue again')
+    const { state, revision } = await pipelines.jobs.load(jobStream(jobId))
+    const isRunning = state.status === 'running' && state.epoch === epoch
+    const ended = isRunning ? await this.#endAttempt(state, revision) : revision
+    if (ended > revision) report('warn', { jobId, epoch, owner }, 'lease expired, attempt ended')
+    await leases.release([{ jobId, epoch, revision: ended }])
+  }
+
+  /** Returns the revision at which the job then stands. */
+  async #endAttempt(job: Job, revision: number): Promise<number> {
+    const { epoch } = job
+    const at = this.#now()
+    const error = { code: 'lease_expired', message: 'The worker stopped.', retryable: true }
+    const reason = 'lease_expired' as const
+    const end = { type: 'EndAttempt' as const, epoch, reason, error, runAt: at, at }
+    const context = this.#context(job, 'lease-expired', String(epoch))
+    try {
+      const stream = jobStream(job.spec.jobId)
+      return (await this.#options.pipelines.jobs.handle(stream, end, context)).revision
+    } catch (refusal) {
+      // The holder came back at the last moment and was faster: its write stands.
+      if (refusal instanceof DomainError && refusal.code === 'conflict') return revision
+      throw refusal
     }
-    await leases.release([{ jobId, epoch, revision }])
   }
 
   async #enforceDeadline(jobId: string): Promise<void> {
@@ -143,9 +161,4 @@ function paysFor(state: JobState, holdId: string): boolean {
   if (state.status === 'absent' || state.status === 'abandoned') return false
   const current = holdIdOf(state.spec.jobId, state.requeues) === holdId
   return current && !isFinished(state.status)
-}
-
-function refused(error: unknown, revision: number): number {
-  if (error instanceof DomainError) return revision
-  throw error
 }

@@ -1,0 +1,218 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import type { Recorded } from '../../../domain/catalog.ts'
+import type { CheckpointMove } from '../../../domain/ports/read-model-store.ts'
+import { jobQueue, jobQueueTable } from '../../../projections/job-queue.ts'
+import { jobStatus, jobStatusTable } from '../../../projections/job-status.ts'
+import type { Projection } from '../../../projections/projection.ts'
+import type { Loop } from '../../../workers/loop.ts'
+import { projector } from '../../../workers/projector.ts'
+import { MemoryWeir } from '../../support/memory-weir.ts'
+import { Life, type Call } from '../../support/mortal.ts'
+import { noAlarm } from '../../support/recorded.ts'
+
+const status = jobStatus(noAlarm)
+
+let weir: MemoryWeir
+let loops: Loop[]
+let pages: (readonly Recorded[])[]
+
+beforeEach(async () => {
+  weir = await new MemoryWeir().open()
+  loops = []
+  pages = []
+})
+
+afterEach(async () => {
+  await Promise.all(loops.map((loop) => loop.stop(AbortSignal.abort())))
+})
+
+function startProjector(projections: readonly Projection[], life = new Life()): void {
+  const { clock, report } = weir
+  const loop = projector({
+    ...{ feed: weir.newFeed(), store: life.port(weir.readModels), projections, clock, report },
+    committed: (events) => void pages.push(events),
+  })
+  loops.push(loop)
+  loop.start()
+}
+
+const checkpointOf = ({ name }: Projection) => weir.readModels.checkpoint(name, 1, 'live')
+
+const idsIn = (table: typeof jobQueueTable | typeof jobStatusTable) =>
+  weir.readModels.all(table).map((row) => row['jobId'])
+
+async function submit(count: number): Promise<readonly string[]> {
+  const jobIds: string[] = []
+  for (let n = 0; n < count; n += 1) jobIds.push(await weir.submit('sandbox.run'))
+  return jobIds
+}
+
+async function head(): Promise<string> {
+  return await weir.newFeed().head()
+}
+
+describe('a projector', () => {
+  test('carries what is in the log, and what comes later, into every read model', async () => {
+    const before = await submit(3)
+    startProjector([jobQueue, status])
+    await weir.pass(0)
+    expect(idsIn(jobStatusTable)).toEqual(before)
+    const later = await submit(2)
+    await weir.pass(0)
+    expect(idsIn(jobStatusTable)).toEqual([...before, ...later])
+    expect(idsIn(jobQueueTable)).toEqual([...before, ...later])
+    expect(await checkpointOf(jobQueue)).toBe(await head())
+    expect(await checkpointOf(status)).toBe(await head())
+  })
+
+  test('goes on where the last one stood', async () => {
+    const first = await submit(2)
+    startProjector([status])
+    await weir.pass(0)
+    await loops.pop()?.stop(AbortSignal.abort())
+    const second = await submit(1)
+    pages = []
+    startProjector([status])
+    await weir.pass(0)
+    expect(idsIn(jobStatusTable)).toEqual([...first, ...second])
+    expect(pages.flat().filter(({ type }) => type === 'JobSubmitted')).toHaveLength(1)
+  })
+
+  test('takes a long log in pages, and tells each one once it is committed', async () => {
+    await submit(700)
+    startProjector([status])
+    await weir.pass(0)
+    expect(pages.map((page) => page.length)).toEqual([1_000, 403])
+    expect(idsIn(jobStatusTable)).toHaveLength(700)
+  })
+
+  test('does nothing while there is nothing', async () => {
+    startProjector([status])
+    await weir.pass(10)
+    const count = pages.length
+    await weir.pass(10)
+    expect(pages).toHaveLength(count)
+    expect(weir.told).toEqual([])
+  })
+})
+
+describe('a read model that lags', () => {
+  test('catches up alone, then goes on with the others', async () => {
+    const early = await submit(600)
+    startProjector([jobQueue])
+    await weir.pass(0)
+    await loops.pop()?.stop(AbortSignal.abort())
+
+    const commits: (readonly CheckpointMove[])[] = []
+    const life = new Life()
+    life.before = ({ method, args }) => {
+      if (method === 'commit') commits.push(args[0] as readonly CheckpointMove[])
+      return null
+    }
+    startProjector([jobQueue, status], life)
+    await weir.pass(0)
+    const late = await submit(1)
+    await weir.pass(0)
+
+    const names = commits.map((moves) => moves.map(({ name }) => name).join('+'))
+    const together = 'job_queue+job_status'
+    expect(names.slice(0, 3)).toEqual(['job_status', 'job_status', together])
+    expect(new Set(names.slice(2))).toEqual(new Set([together]))
+    expect(idsIn(jobStatusTable)).toEqual([...early, ...late])
+    expect(idsIn(jobQueueTable)).toEqual([...early, ...late])
+  })
+
+  test('stops where the others stand, in the middle of a page', async () => {
+    await submit(50)
+    startProjector([jobQueue])
+    await weir.pass(0)
+    await loops.pop()?.stop(AbortSignal.abort())
+    const stand = await checkpointOf(jobQueue)
+    await submit(50)
+    const moves: CheckpointMove[] = []
+    const life = new Life()
+    life.before = ({ method, args }) => {
+      if (method === 'commit') moves.push(...(args[0] as readonly CheckpointMove[]))
+      return null
+    }
+    startProjector([jobQueue, status], life)
+    await weir.pass(0)
+    expect(moves.map(({ name, from, to }) => ({ name, from, to }))).toEqual([
+      { name: 'job_status', from: null, to: stand },
+      { name: 'job_queue', from: stand, to: await head() },
+      { name: 'job_status', from: stand, to: await head() },
+    ])
+    expect(idsIn(jobQueueTable)).toHaveLength(100)
+    expect(idsIn(jobStatusTable)).toHaveLength(100)
+  })
+})
+
+describe('trouble', () => {
+  test('when another process was faster, it starts from where that one is', async () => {
+    await submit(2)
+    startProjector([jobQueue, status])
+    await weir.pass(0)
+    // What the other process did: it moved the checkpoints with rows of its own.
+    const moved = await submit(1)
+    const other = projector({
+      ...{ feed: weir.newFeed(), store: weir.readModels, projections: [jobQueue, status] },
+      ...{ clock: weir.clock, report: weir.report, committed: () => undefined },
+    })
+    other.start()
+    await weir.pass(0)
+    await other.stop(AbortSignal.abort())
+    await weir.pass(2)
+    const later = await submit(1)
+    await weir.pass(2)
+    expect(idsIn(jobStatusTable).slice(2)).toEqual([...moved, ...later])
+    expect(new Set(weir.told.map(({ level }) => level))).toEqual(new Set(['warn']))
+  })
+
+  test('two at the same time leave the same rows as one', async () => {
+    startProjector([jobQueue, status])
+    startProjector([jobQueue, status])
+    const jobIds: string[] = []
+    for (let round = 0; round < 20; round += 1) {
+      jobIds.push(...(await submit(3)))
+      await weir.pass(0.1)
+    }
+    await weir.pass(5)
+    expect(idsIn(jobStatusTable)).toEqual(jobIds)
+    expect(idsIn(jobQueueTable)).toEqual(jobIds)
+    const turns = weir.readModels.all(jobQueueTable).map((row) => row['turn'])
+    expect(turns).toEqual(jobIds.map((_, n) => n + 1))
+  })
+
+  test('a store that fails is told and tried again', async () => {
+    const life = new Life()
+    let failures = 3
+    life.before = ({ method }: Call) =>
+      method === 'commit' && failures-- > 0 ? Promise.reject(new Error('disk full')) : null
+    const jobIds = await submit(2)
+    startProjector([status], life)
+    await weir.pass(2)
+    expect(idsIn(jobStatusTable)).toEqual(jobIds)
+    expect(weir.told.map(({ err }) => (err as Error).message)).toEqual(
+      Array.from({ length: 3 }, () => 'disk full'),
+    )
+  })
+
+  test('an answer that was lost is not applied twice', async () => {
+    const life = new Life()
+    let lost = 2
+    const commit = weir.readModels.commit.bind(weir.readModels)
+    life.before = ({ method, args }) => {
+      if (method !== 'commit' || lost-- <= 0) return null
+      return commit(...(args as Parameters<typeof commit>)).then(() => {
+        throw new Error('connection lost')
+      })
+    }
+    const jobIds = await submit(3)
+    startProjector([jobQueue, status], life)
+    await weir.pass(3)
+    const later = await submit(1)
+    await weir.pass(3)
+    expect(idsIn(jobQueueTable)).toEqual([...jobIds, ...later])
+    expect(weir.readModels.all(jobQueueTable).map((row) => row['turn'])).toEqual([1, 2, 3, 4])
+  })
+})
