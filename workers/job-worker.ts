@@ -42,6 +42,8 @@ export type AttemptReport = {
 /** A lease that this process holds, from its claim until it was given back. */
 type Held = {
   readonly lease: Lease
+  /** As far as this process knows, ms since the epoch. */
+  endsAt: number
   /** Null until the job has begun. */
   attempt: JobAttempt | null
   /** Why the attempt has to stop, when it has to. */
@@ -64,7 +66,6 @@ export class JobWorker implements Loop {
   readonly #stopping = new AbortController()
   readonly #over = new AbortController()
   #wake = new AbortController()
-  #renewedAt = 0
   #claiming: Promise<void> = Promise.resolve()
   #loops: Promise<unknown> = Promise.resolve()
   #unlisten: readonly (() => Promise<void>)[] = []
@@ -144,9 +145,8 @@ export class JobWorker implements Loop {
       if (limit <= 0 || jobTypes.length === 0) continue
       const now = clock.now()
       const claimed = await leases.claim({ owner, jobTypes, limit, now, leaseMs })
-      if (this.#held.size === 0) this.#renewedAt = now
       for (const lease of claimed) {
-        const held: Held = { lease, attempt: null, stopped: null }
+        const held: Held = { lease, endsAt: now + leaseMs, attempt: null, stopped: null }
         this.#held.set(lease.epoch, held)
         void this.#work(held)
       }
@@ -239,8 +239,8 @@ export class JobWorker implements Loop {
   async #renewLoop(): Promise<void> {
     const { clock, leaseMs } = this.#options
     while (!this.#over.signal.aborted) {
-      // A third of the lease: two renewals may fail before anything is lost.
-      await clock.sleep(leaseMs / 3, this.#over.signal)
+      // A quarter of the lease: two renewals in a row may fail before anything is lost.
+      await clock.sleep(leaseMs / 4, this.#over.signal)
       if (this.#held.size > 0) await this.#renew()
     }
   }
@@ -252,16 +252,17 @@ export class JobWorker implements Loop {
     try {
       const epochs = [...asked.keys()]
       const { held, cancelRequested } = await leases.renew({ owner, epochs, now, leaseMs })
-      this.#renewedAt = now
       const canceled = new Set(cancelRequested)
       const kept = new Set(held)
       for (const [epoch, each] of asked) {
-        if (!kept.has(epoch)) stopHeld(each, 'lease_lost')
-        else if (canceled.has(epoch)) stopHeld(each, 'cancel')
+        each.endsAt = kept.has(epoch) ? now + leaseMs : now
+        if (canceled.has(epoch)) stopHeld(each, 'cancel')
       }
     } catch (error) {
       report('warn', { err: error }, 'leases could not be renewed')
-      if (clock.now() - this.#renewedAt > leaseMs) this.#stopAll('lease_lost')
+    }
+    for (const each of asked.values()) {
+      if (each.endsAt <= clock.now()) stopHeld(each, 'lease_lost')
     }
   }
 

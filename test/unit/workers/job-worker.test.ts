@@ -234,7 +234,7 @@ describe('cancel', () => {
     const publish = weir.signals.publish.bind(weir.signals)
     weir.signals.publish = async () => undefined
     await weir.cancel(jobId)
-    await weir.pass(leaseMs / 3_000 + 0.1)
+    await weir.pass(leaseMs / 4_000)
     weir.signals.publish = publish
     expect((await weir.job(jobId)).status).toBe('canceled')
   })
