@@ -58,7 +58,7 @@ export function jobUrls(jobId: string, baseUrl: string): JobView['urls'] {
 
 /** What is known of the credits from the job alone, until the balance has caught up. */
 export function estimatedCredits(job: Job): JobCredits {
-  return { held: isFinished(job.status) ? '0' : job.spec.estimateMicro, charged: '0' }
+  return { held: isFinished(job.status) ? '0' : job.heldMicro, charged: '0' }
 }
 
 export function jobView(

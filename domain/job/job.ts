@@ -34,6 +34,8 @@ export type Job = {
   readonly failures: number
   readonly epoch: number
   readonly requeues: number
+  /** What was held when the job was queued the last time, micro-credits. */
+  readonly heldMicro: string
   readonly progress: number
   readonly steps: ReadonlyMap<string, Step>
   readonly cancelRequested: boolean
@@ -115,6 +117,7 @@ function submitted(spec: JobSpec): Job {
     failures: 0,
     epoch: 0,
     requeues: 0,
+    heldMicro: spec.estimateMicro,
     progress: 0,
     steps: new Map(),
     cancelRequested: false,
@@ -138,6 +141,7 @@ function requeued(job: Job, data: JobRequeued['data']): Job {
     ...job,
     status: 'queued',
     requeues: data.requeue,
+    heldMicro: data.estimateMicro,
     failures: 0,
     cancelRequested: false,
     runAt: null,

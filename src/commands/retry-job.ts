@@ -14,6 +14,9 @@ import type { Runtime } from '../runtime.ts'
 
 /** A hold for a job that is queued again outlives it by far: a year, ms. */
 const holdMsMax = 366 * 86_400_000
+/** How long to wait for the balance to see the end of the attempt before, ms. */
+const settledMsMax = 2_000
+const settledPollMs = 20
 
 /** Queues a failed, canceled or expired job again, with a new hold for what is left to do. */
 export class RetryJob extends Command<Loaded<Job>> {
@@ -36,7 +39,7 @@ export class RetryJobHandler implements ICommandHandler<RetryJob> {
   }
 
   async execute({ jobId, context }: RetryJob): Promise<Loaded<Job>> {
-    const { pipelines, clock, sql, ids } = this.#runtime
+    const { pipelines, clock, ids } = this.#runtime
     const stream = jobStream(jobId)
     const job = existingJob((await pipelines.jobs.load(stream)).state)
     if (!isFinished(job.status) || job.status === 'succeeded') {
@@ -45,8 +48,7 @@ export class RetryJobHandler implements ICommandHandler<RetryJob> {
     const now = clock.now()
     const at = isoTime(now)
     const requeue = job.requeues + 1
-    const charged = BigInt((await jobCredits(sql, [jobId])).get(jobId)?.charged ?? '0')
-    const amount = maximum(BigInt(job.spec.estimateMicro) - charged, 0n)
+    const amount = maximum(BigInt(job.spec.estimateMicro) - (await this.#charged(jobId)), 0n)
     const holdId = holdIdOf(jobId, requeue)
     const expiresAt = isoTime(now + holdMsMax)
     const hold = { type: 'HoldCredits' as const, holdId, jobId, amount, at, expiresAt }
@@ -56,5 +58,19 @@ export class RetryJobHandler implements ICommandHandler<RetryJob> {
     const command = { type: 'RequeueJob' as const, requeue, estimateMicro, at }
     const { state, revision } = await pipelines.jobs.handle(stream, command, context)
     return { state: existingJob(state), revision }
+  }
+
+  /**
+   * What the job has cost until now. The balance knows all of it once nothing is held any more;
+   * should that take long, the hold is larger than needed, and the rest comes back at the end.
+   */
+  async #charged(jobId: string): Promise<bigint> {
+    const { sql, clock } = this.#runtime
+    const until = clock.now() + settledMsMax
+    for (;;) {
+      const known = (await jobCredits(sql, [jobId])).get(jobId)
+      if (known?.held === '0' || clock.now() > until) return BigInt(known?.charged ?? '0')
+      await clock.sleep(settledPollMs)
+    }
   }
 }

@@ -1,20 +1,25 @@
 import type { JobCredits } from '../../domain/job/job-view.ts'
 import type { Sql } from './sql.ts'
 
-type Row = { readonly job_id: string; readonly held: string; readonly charged: string }
+/** What the balance knows of a job: it may lag behind the job itself. */
+export type KnownCredits = JobCredits & {
+  /** How many of its holds are in it; a job gets one more each time it is queued again. */
+  readonly holds: number
+}
 
 /** What jobs hold and were charged; jobs that the balance does not know yet are missing. */
 export async function jobCredits(
   sql: Sql,
   jobIds: readonly string[],
-): Promise<ReadonlyMap<string, JobCredits>> {
-  const rows = await sql<Row>(
+): Promise<ReadonlyMap<string, KnownCredits>> {
+  const rows = await sql<KnownCredits & { readonly jobId: string }>(
     'job-credits',
-    `SELECT job_id, sum(remaining)::text AS held, sum(charged)::text AS charged
+    `SELECT job_id AS "jobId", sum(remaining)::text AS held, sum(charged)::text AS charged,
+       count(*)::int AS holds
      FROM credit_hold WHERE job_id = ANY ($1) GROUP BY job_id`,
     [jobIds],
   )
-  return new Map(rows.map(({ job_id, held, charged }) => [job_id, { held, charged }]))
+  return new Map(rows.map(({ jobId, ...credits }) => [jobId, credits]))
 }
 
 export type Balance = {

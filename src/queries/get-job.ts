@@ -2,7 +2,7 @@ import { isJobEvent } from '../../domain/catalog.ts'
 import type { Recorded } from '../../domain/catalog.ts'
 import type { RecordedEvent } from '../../domain/envelope.ts'
 import { DomainError } from '../../domain/errors.ts'
-import { existingJob, isFinished, jobStream } from '../../domain/job/job.ts'
+import { existingJob, jobStream } from '../../domain/job/job.ts'
 import type { Job } from '../../domain/job/job.ts'
 import { estimatedCredits, jobTransitions, jobView } from '../../domain/job/job-view.ts'
 import type { JobCredits, JobEventView, JobView } from '../../domain/job/job-view.ts'
@@ -12,6 +12,7 @@ import { readAll } from '../../domain/ports/event-store.ts'
 import type { Tenant } from '../http/authenticator.ts'
 import type { Runtime } from '../runtime.ts'
 import { jobCredits } from './get-credits.ts'
+import type { KnownCredits } from './get-credits.ts'
 
 const jobIdPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
@@ -51,13 +52,13 @@ export async function showJob(
 }
 
 /**
- * The books as the balance knows them. While it lags behind the job, what the job itself knows: a
- * hold that was just made, and nothing held once the balance has seen the end.
+ * The books as the balance knows them; while it has not seen the job's last hold, what the job
+ * itself knows of it.
  */
-export function creditsOf(job: Job, known: JobCredits | undefined): JobCredits {
-  const behind = known === undefined || (known.held === '0' && !isFinished(job.status))
-  if (!behind) return known
-  return { held: estimatedCredits(job).held, charged: known?.charged ?? '0' }
+export function creditsOf(job: Job, known: KnownCredits | undefined): JobCredits {
+  const charged = known?.charged ?? '0'
+  if (known && known.holds > job.requeues) return { held: known.held, charged }
+  return { held: estimatedCredits(job).held, charged }
 }
 
 /** Every transition of a job, oldest first. */
@@ -77,7 +78,7 @@ export function jobEvents(events: readonly RecordedEvent[]): readonly Recorded<J
 /** Transitions as sockets, SSE and lists tell them. */
 export function showTransitions(
   transitions: ReturnType<typeof jobTransitions>['transitions'],
-  credits: JobCredits | undefined,
+  credits: KnownCredits | undefined,
   baseUrl: string,
 ): readonly JobEventView[] {
   return transitions.map(({ revision, type, at, job }) => ({
