@@ -8,8 +8,13 @@ import { CreateOrgHandler } from './commands/create-org.ts'
 import { GrantCreditsHandler } from './commands/grant-credits.ts'
 import { IssueApiKeyHandler } from './commands/issue-api-key.ts'
 import { PublishPriceHandler } from './commands/publish-price.ts'
+import { RegisterWebhookEndpointHandler } from './commands/register-webhook-endpoint.ts'
+import { RemoveWebhookEndpointHandler } from './commands/remove-webhook-endpoint.ts'
+import { ReplayWebhookDeliveryHandler } from './commands/replay-webhook-delivery.ts'
 import { RetryJobHandler } from './commands/retry-job.ts'
 import { RevokeApiKeyHandler } from './commands/revoke-api-key.ts'
+import { RotateWebhookSecretHandler } from './commands/rotate-webhook-secret.ts'
+import { SendTestWebhookHandler } from './commands/send-test-webhook.ts'
 import { SubmitJobHandler } from './commands/submit-job.ts'
 import { AccessGuard } from './http/access.ts'
 import { AccountController } from './http/account.controller.ts'
@@ -19,6 +24,7 @@ import { Authenticator } from './http/authenticator.ts'
 import { JobsController } from './http/jobs.controller.ts'
 import { MetaController } from './http/meta.controller.ts'
 import { ProblemFilter } from './http/problem.filter.ts'
+import { WebhooksController } from './http/webhooks.controller.ts'
 import { Gateway } from './realtime/gateway.ts'
 import { JobChannels } from './realtime/job-channels.ts'
 import { OrgChannels } from './realtime/org-channels.ts'
@@ -32,7 +38,13 @@ export class AppModule {
     return {
       module: AppModule,
       imports: [CqrsModule.forRoot()],
-      controllers: [JobsController, AccountController, AdminController, MetaController],
+      controllers: [
+        JobsController,
+        AccountController,
+        WebhooksController,
+        AdminController,
+        MetaController,
+      ],
       providers: [
         { provide: RUNTIME, useValue: runtime },
         { provide: Authenticator, useFactory: () => new Authenticator(runtime) },
@@ -48,8 +60,13 @@ export class AppModule {
         GrantCreditsHandler,
         IssueApiKeyHandler,
         PublishPriceHandler,
+        RegisterWebhookEndpointHandler,
+        RemoveWebhookEndpointHandler,
+        ReplayWebhookDeliveryHandler,
         RetryJobHandler,
         RevokeApiKeyHandler,
+        RotateWebhookSecretHandler,
+        SendTestWebhookHandler,
         SubmitJobHandler,
       ],
     }

@@ -1,5 +1,6 @@
 import type { Pipelines } from '../domain/aggregates.ts'
 import type { Clock } from '../domain/ports/clock.ts'
+import type { DeliveryStore } from '../domain/ports/delivery-store.ts'
 import type { IdempotencyStore } from '../domain/ports/idempotency-store.ts'
 import type { Ids } from '../domain/ports/ids.ts'
 import type { ObjectStore } from '../domain/ports/object-store.ts'
@@ -29,6 +30,7 @@ export type Runtime = {
   /** The same store when its signed URLs lead to this api; null when they lead elsewhere. */
   readonly servedObjects: ServedObjectStore | null
   readonly signals: Signals
+  readonly deliveries: DeliveryStore
   readonly idempotency: IdempotencyStore
   readonly jobTypes: ReadonlyMap<string, JobType>
   readonly secretKey: Uint8Array

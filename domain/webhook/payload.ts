@@ -1,5 +1,6 @@
 import { assert } from '../assert.ts'
 import type { JsonObject } from '../json.ts'
+import { testEventType } from './event-types.ts'
 
 /** 20 KB: what Standard Webhooks recommends at most. Counted in decimal, the stricter reading. */
 export const webhookBodyBytesMax = 20_000
@@ -50,6 +51,11 @@ export function webhookBody({ type, timestamp, data }: WebhookEvent): string {
   const roomBytes = webhookBodyBytesMax - byteLength(withMessage(ellipsis))
   assert(roomBytes >= 0, 'a webhook fits without an error message')
   return withMessage(beginning(error.message, roomBytes) + ellipsis)
+}
+
+/** The body of an event that only shows that an endpoint is reached. */
+export function testWebhookBody(endpointId: string, at: string): string {
+  return JSON.stringify({ type: testEventType, timestamp: at, data: { endpointId } })
 }
 
 /** As many whole characters as fit into `roomBytes` when written as JSON. */

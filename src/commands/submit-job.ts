@@ -18,6 +18,7 @@ import { RUNTIME } from '../runtime.ts'
 import type { Runtime } from '../runtime.ts'
 import { metadataLengthMax } from './job-request.ts'
 import type { JobRequest } from './job-request.ts'
+import { requireCallable } from './webhook-url.ts'
 
 /** Largest input that stands in the event itself, characters of JSON; a larger one is an object. */
 const inlineInputLengthMax = 32_000
@@ -70,7 +71,7 @@ export class SubmitJobHandler implements ICommandHandler<SubmitJob> {
     const calls = type.estimate(request.input)
     const metadata = request.metadata ?? {}
     if (JSON.stringify(metadata).length > metadataLengthMax) throw metadataTooLarge()
-    this.#checkWebhook(request)
+    if (request.webhook) requireCallable(this.#runtime, request.webhook.url, '/webhook/url')
     await this.#checkUploads(type, request, context.orgId)
     const now = clock.now()
     const submittedAt = isoTime(now)
@@ -101,16 +102,6 @@ export class SubmitJobHandler implements ICommandHandler<SubmitJob> {
     const options = { contentType: 'application/json', bytesMax: bytes.length }
     await this.#runtime.objects.put(inputKey, bytes, options)
     return { input: null, inputKey }
-  }
-
-  #checkWebhook({ webhook }: JobRequest): void {
-    if (!webhook) return
-    const verdict = this.#runtime.checkUrl(webhook.url)
-    if (verdict.ok) return
-    const help = verdict.wouldHelp
-      ? ' For development, start weir with WEIR_ALLOW_PRIVATE_WEBHOOKS=true.'
-      : ''
-    throw invalid('invalid_input', [{ pointer: '/webhook/url', detail: verdict.reason + help }])
   }
 
   async #checkUploads(type: JobType, request: JobRequest, orgId: string): Promise<void> {

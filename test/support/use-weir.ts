@@ -28,9 +28,9 @@ export function useWeir(options: WeirOptions = {}): WeirInUse {
 
   afterAll(async () => {
     if (started === undefined) return
-    const { faults } = started
+    const { errors } = started
     await started.stop()
-    expect(faults).toEqual([])
+    expect(errors).toEqual([])
   }, limitMs)
 
   const weir = (): Weir => {
