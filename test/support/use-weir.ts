@@ -28,9 +28,9 @@ export function useWeir(options: WeirOptions = {}): WeirInUse {
 
   afterAll(async () => {
     if (started === undefined) return
-    const { errors } = started
+    const { faults } = started
     await started.stop()
-    expect(errors).toEqual([])
+    expect(faults).toEqual([])
   }, limitMs)
 
   const weir = (): Weir => {

@@ -55,6 +55,7 @@ async function environmentOf(
   return {
     PATH: process.env['PATH'] ?? '',
     WEIR_LOG_LEVEL: 'warn',
+    WEIR_LOG_FOLDER: 'stdout',
     WEIR_ALLOW_PRIVATE_WEBHOOKS: 'true',
     ...(database ? { DATABASE_URL: database.url } : {}),
     ...env,
@@ -93,9 +94,16 @@ export class Weir {
     return this.#log
   }
 
-  /** Log lines of level error: faults of weir's own, whatever was asked of it. */
-  get errors(): string[] {
-    return this.#log.split('\n').filter((line) => /^\{"level":"(error|fatal)"/.test(line))
+  /**
+   * What must not be in the log, whatever was asked of weir: lines of level error, and everything
+   * that is no log line from a process that died.
+   */
+  get faults(): string[] {
+    const lines = this.#log.split('\n').filter((line) => line !== '')
+    const hasDied = lines.some((line) => /^weir-\w+ ended/.test(line))
+    return lines.filter((line) =>
+      line.startsWith('{') ? /^\{"level":"(error|fatal)"/.test(line) : hasDied,
+    )
   }
 
   /** Starts the launcher; resolves when it is ready. Again, after `quit` or a kill: a restart. */
