@@ -1,7 +1,8 @@
 import { ConfigError, metricsPortOf, printableConfig, readConfig } from './config.ts'
 import type { Config, Role } from './config.ts'
 import { openLog } from './log.ts'
-import { openMetrics, serveMetrics } from './metrics.ts'
+import { openMetrics } from './metrics/metrics.ts'
+import { serveMetrics } from './metrics/serve.ts'
 import type { RoleParts, RunningRole } from './roles/role.ts'
 import { followReadiness, onParentGone, reportReady } from './supervisor/role-process.ts'
 import { version } from './version.ts'
@@ -35,7 +36,7 @@ async function run(config: Config, role: Role): Promise<void> {
   const start = await starters[role]()
   const profile = openEmbedded(config, role, metrics.pipeline)
   log.info({ config: printableConfig(config) }, 'starting')
-  const closeMetrics = await serveMetrics(metrics, {
+  const closeMetrics = await serveMetrics(metrics.series, {
     port: metricsPortOf(config, role),
     host: config.host,
   })

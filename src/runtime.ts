@@ -10,6 +10,7 @@ import type { JobType } from '../workers/handlers/job-type.ts'
 import type { Config } from './config.ts'
 import type { ServedObjectStore } from './http/objects.ts'
 import type { Log } from './log.ts'
+import type { ApiMetrics } from './metrics/api.ts'
 import type { Sql } from './queries/sql.ts'
 
 /** Judges a URL that a customer names, before anything is sent to it. */
@@ -21,6 +22,7 @@ export type UrlVerdict =
 export type Runtime = {
   readonly config: Config
   readonly log: Log
+  readonly metrics: ApiMetrics
   readonly clock: Clock
   readonly ids: Ids
   readonly store: EventStore

@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Pipelines } from '../domain/aggregates.ts'
 import { DomainError } from '../domain/errors.ts'
 import { jobStream } from '../domain/job/job.ts'
@@ -12,7 +11,7 @@ import type { Ids } from '../domain/ports/ids.ts'
 import type { Lease } from '../domain/ports/lease-store.ts'
 import type { ObjectStore } from '../domain/ports/object-store.ts'
 import type { CallContext, CallOutcome, HandlerContext, JobOutcome } from './handlers/handler.ts'
-import type { ProviderCall } from './handlers/handler.ts'
+import type { ProviderCall, StepContext } from './handlers/handler.ts'
 import type { JobType } from './handlers/job-type.ts'
 import { JobError } from './job-error.ts'
 import { openInput } from './open-input.ts'
@@ -45,13 +44,12 @@ export type AttemptPorts = {
   readonly observer: AttemptObserver
 }
 
-/** Sees provider calls; for metrics and logs. */
+/** Sees provider calls and refused writes; for metrics and logs. */
 export type AttemptObserver = {
   readonly called: (call: ProviderCall, outcome: 'ok' | 'error', ms: number) => void
+  /** A write was refused: somebody else has the job by now. */
+  readonly fenced?: () => void
 }
-
-/** The step that a call belongs to, also when a handler runs steps side by side. */
-const currentStep = new AsyncLocalStorage<string>()
 
 /** Base of the back-off between attempts, ms; doubled with each failure. */
 const retryDelayMs = 1_000
@@ -93,29 +91,35 @@ export class JobAttempt {
     try {
       await this.#succeed(await this.#untilStopped())
     } catch (error) {
-      await this.#end(error).catch(stopWhenFenced)
+      await this.#end(error).catch((endError: unknown) => {
+        if (isFenced(endError)) this.#ports.observer.fenced?.()
+        throw isFenced(endError) ? new AttemptStopped('lease_lost') : endError
+      })
     }
     return { state: this.#job, revision: this.#revision }
   }
 
   async #untilStopped(): Promise<JobOutcome> {
     const { signal } = this.#stopping
-    const deadline = new AbortController()
-    void this.#watchDeadline(deadline.signal)
+    const stopWatching = this.#watchDeadline()
     try {
       const input = await this.#input()
       signal.throwIfAborted()
       return await this.#type.run(this.#context(input))
     } finally {
-      deadline.abort()
+      stopWatching()
     }
   }
 
-  async #watchDeadline(ended: AbortSignal): Promise<void> {
+  #watchDeadline(): () => void {
     const { deadlineAt } = this.#job
-    if (deadlineAt === null) return
-    await this.#ports.clock.sleep(Date.parse(deadlineAt) - this.#ports.clock.now(), ended)
-    if (!ended.aborted) this.stop('deadline')
+    if (deadlineAt === null) return () => undefined
+    const { clock } = this.#ports
+    const ended = new AbortController()
+    void clock.sleep(Date.parse(deadlineAt) - clock.now(), ended.signal).then(() => {
+      if (!ended.signal.aborted) this.stop('deadline')
+    })
+    return () => ended.abort()
   }
 
   async #input(): Promise<unknown> {
@@ -139,7 +143,7 @@ export class JobAttempt {
         this.#tellProgress(percent, message ?? null)
       },
       step: (name, run) => this.#step(name, run),
-      call: (call, run) => this.#call(call, run),
+      call: (call, run) => this.#call('', call, run),
       store: (name, body, contentType) => {
         signal.throwIfAborted()
         const key = `results/${jobId}/${this.#lease.epoch}/${name}`
@@ -159,7 +163,7 @@ export class JobAttempt {
     this.#ports.progress.tell({ jobId, orgId, progress: this.#progress, message })
   }
 
-  async #step<T extends Json>(name: string, run: () => Promise<T>): Promise<T> {
+  async #step<T extends Json>(name: string, run: (step: StepContext) => Promise<T>): Promise<T> {
     this.#stopping.signal.throwIfAborted()
     const done = this.#job.steps.get(name)
     // The step was stored by this very handler, so it has the type that the handler expects.
@@ -167,7 +171,7 @@ export class JobAttempt {
     if (done) return done.output as T
     // Calls are numbered within their step, so that a repeated step repeats their ids.
     this.#calls.set(name, 0)
-    const output = await currentStep.run(name, run)
+    const output = await run({ call: (call, work) => this.#call(name, call, work) })
     const { epoch } = this.#lease
     const progress = this.#progress
     await this.#handle({ type: 'CompleteStep', epoch, step: name, output, progress })
@@ -175,13 +179,13 @@ export class JobAttempt {
   }
 
   async #call<T>(
+    step: string,
     call: ProviderCall,
     run: (context: CallContext) => Promise<CallOutcome<T>>,
   ): Promise<T> {
     const { clock, ids, meter, observer } = this.#ports
     const { signal } = this.#stopping
     signal.throwIfAborted()
-    const step = currentStep.getStore() ?? ''
     const number = (this.#calls.get(step) ?? 0) + 1
     this.#calls.set(step, number)
     const usageId = ids.derive('usage', this.#job.spec.jobId, step, String(number))
@@ -209,6 +213,7 @@ export class JobAttempt {
     const reason = this.#stopping.signal.aborted ? stopReason(this.#stopping.signal) : null
     const { epoch } = this.#lease
     const at = this.#now()
+    if (isFenced(error)) this.#ports.observer.fenced?.()
     if (isFenced(error) || reason === 'lease_lost') throw new AttemptStopped('lease_lost')
     if (reason === 'cancel') return this.#handle({ type: 'ConfirmCancel', epoch, at })
     if (reason === 'deadline') return this.#enforceDeadline()
@@ -256,11 +261,6 @@ function stopReason(signal: AbortSignal): StopReason {
 
 function isFenced(error: unknown): boolean {
   return error instanceof DomainError && error.extra['fenced'] === true
-}
-
-/** Somebody else has the job by now; what this attempt would still say does not count. */
-function stopWhenFenced(error: unknown): never {
-  throw isFenced(error) ? new AttemptStopped('lease_lost') : error
 }
 
 /** What customers are told of a failure: a handler's own words, or nothing of our inside. */

@@ -3,6 +3,7 @@ import { accountStream } from '../../domain/account/account.ts'
 import { DomainError } from '../../domain/errors.ts'
 import { operatorsStream } from '../../domain/operators/operators.ts'
 import type { OperatorRole } from '../../domain/operators/operators.ts'
+import type { AuthFailure } from '../metrics/api.ts'
 import type { Runtime } from '../runtime.ts'
 import { isSecret, parseAdminToken, parseApiKey, readClientToken } from './credentials.ts'
 
@@ -34,7 +35,7 @@ export type Tenant = Extract<Principal, { orgId: string }>
 const trustedMs = 1_000
 const trustedMax = 10_000
 
-type Trusted = { readonly principal: Principal; readonly secret: string; readonly until: number }
+type Trusted = { readonly principal: Principal; readonly until: number }
 
 /** Finds out who holds a token. */
 export class Authenticator {
@@ -53,37 +54,40 @@ export class Authenticator {
   }
 
   forget(keyId: string): void {
-    this.#trusted.delete(keyId)
+    for (const [token, { principal }] of this.#trusted) {
+      if (principal.kind === 'key' && principal.keyId === keyId) this.#trusted.delete(token)
+    }
   }
 
   /** @throws DomainError `unauthenticated` */
   async authenticate(token: string | null): Promise<Principal> {
-    if (token === null) throw unauthenticated('Send an API key as `Authorization: Bearer …`.')
+    if (token === null)
+      throw this.#refuse('missing', 'Send an API key as `Authorization: Bearer …`.')
     if (token.startsWith('weir_client_')) return this.#client(token)
+    const now = this.#runtime.clock.now()
+    const trusted = this.#trusted.get(token)
+    if (trusted && trusted.until > now) return trusted.principal
     const admin = parseAdminToken(token)
     if (admin) return this.#operator(admin)
     const key = parseApiKey(token)
-    if (!key) throw unauthenticated('This is not an API key of weir; is it whole?')
-    const trusted = this.#trusted.get(key.keyId)
-    const now = this.#runtime.clock.now()
-    if (trusted && trusted.until > now && trusted.secret === key.secret) return trusted.principal
+    if (!key) throw this.#refuse('malformed', 'This is not an API key of weir; is it whole?')
     const { state } = await this.#runtime.pipelines.accounts.load(accountStream(key.orgId))
     const issued = state.keys.find(({ keyId }) => keyId === key.keyId)
     if (!issued || !isSecret(key.secret, issued.secretSha256)) {
-      throw unauthenticated('This API key is unknown or was revoked.')
+      throw this.#refuse('unknown', 'This API key is unknown or was revoked.')
     }
-    const { orgId, keyId, secret } = key
+    const { orgId, keyId } = key
     const principal = { kind: 'key' as const, orgId, keyId, scopes: issued.scopes }
     if (this.#trusted.size >= trustedMax) this.#trusted.clear()
-    this.#trusted.set(keyId, { principal, secret, until: now + trustedMs })
+    this.#trusted.set(token, { principal, until: now + trustedMs })
     return principal
   }
 
   #client(token: string): Principal {
     const claims = readClientToken(token, this.#runtime.secretKey)
-    if (!claims) throw unauthenticated('This client token is not valid.')
+    if (!claims) throw this.#refuse('invalid', 'This client token is not valid.')
     if (claims.expiresAt <= this.#runtime.clock.now()) {
-      throw unauthenticated('This client token has expired.')
+      throw this.#refuse('expired', 'This client token has expired.')
     }
     return { kind: 'client', ...claims }
   }
@@ -92,9 +96,14 @@ export class Authenticator {
     const { state } = await this.#runtime.pipelines.operators.load(operatorsStream)
     const operator = state.operators.find((known) => known.operatorId === operatorId)
     if (!operator || !isSecret(secret, operator.tokenSha256)) {
-      throw unauthenticated('This admin token is not known.')
+      throw this.#refuse('unknown', 'This admin token is not known.')
     }
     return { kind: 'operator' as const, operatorId, role: operator.role }
+  }
+
+  #refuse(reason: AuthFailure, detail: string): DomainError {
+    this.#runtime.metrics.authFailed(reason)
+    return new DomainError('unauthenticated', detail)
   }
 }
 
@@ -102,8 +111,4 @@ export class Authenticator {
 export function bearerToken(header: string | undefined): string | null {
   const match = /^Bearer +(\S+) *$/i.exec(header ?? '')
   return match?.[1] ?? null
-}
-
-function unauthenticated(detail: string): DomainError {
-  return new DomainError('unauthenticated', detail)
 }

@@ -72,7 +72,7 @@ const exposedHeaders = ['location', 'idempotent-replayed', 'x-request-id', 'retr
 
 /** What holds for every request, whoever answers it. */
 function prepare(instance: FastifyInstance, runtime: Runtime): void {
-  const { clock, log } = runtime
+  const { clock, log, metrics } = runtime
   instance.decorateRequest('weir')
   instance.removeAllContentTypeParsers()
   instance.addContentTypeParser(
@@ -103,6 +103,8 @@ function prepare(instance: FastifyInstance, runtime: Runtime): void {
       errorCode: errorCode ?? undefined,
     }
     log.info(fields, 'request')
+    const { route, method, status } = fields
+    metrics.answered({ route, method, status, ms: reply.elapsedTime, errorCode })
     done()
   })
 }

@@ -80,6 +80,8 @@ export class Gateway {
   }
 
   #connected(socket: Socket): void {
+    const { metrics } = this.#runtime
+    metrics.socketOpened()
     const principal = principalOf(socket)
     const channels = new Map<string, () => void>()
     socket.on('subscribe', (request: unknown, ack: unknown) => {
@@ -95,6 +97,7 @@ export class Gateway {
       answerTo(ack)({ ok: true })
     })
     socket.on('disconnect', () => {
+      metrics.socketClosed()
       for (const leave of channels.values()) leave()
       channels.clear()
     })
@@ -108,8 +111,12 @@ export class Gateway {
   ): Promise<unknown> {
     const { channel, after } = readRequest(request)
     if (channels.size >= subscriptionsMax) throw new DomainError('rate_limited', 'Too many.')
+    const { clock, metrics } = this.#runtime
     const emit = {
-      update: (event: JobEventView) => socket.emit('update', { channel, ...event }),
+      update: (event: JobEventView) => {
+        socket.emit('update', { channel, ...event })
+        metrics.pushed(clock.now() - Date.parse(event.at))
+      },
       progress: (progress: object) => socket.emit('progress', { channel, ...progress }),
       balance: (balance: unknown) => socket.emit('update', { channel, balance }),
     }
@@ -124,6 +131,7 @@ export class Gateway {
       const ports = { runtime: this.#runtime, channels: this.#jobs, principal }
       const { ack, leave } = await openJobSubscription(ports, id, after, emit)
       keep(leave)
+      if (after !== null) metrics.resumed(ack.recovered ? 'recovered' : 'restarted')
       return ack
     }
     if (id !== principal.orgId || !mayWatchOrg(principal)) throw noSuchChannel()

@@ -1,15 +1,17 @@
 import { DomainError } from '../../domain/errors.ts'
 import { enabledJobTypes } from '../../workers/handlers/registry.ts'
 import { startServer } from '../http/server.ts'
+import { openApiMetrics } from '../metrics/api.ts'
 import type { Runtime } from '../runtime.ts'
 import type { RoleParts, RunningRole } from './role.ts'
 
 /** HTTP commands and queries, sockets and server-sent events, the page. */
 export async function startApi(parts: RoleParts): Promise<RunningRole> {
-  const { profile, log, allRolesReady } = parts
+  const { profile, log, metrics, allRolesReady } = parts
   const runtime: Runtime = {
     ...profile,
     log,
+    metrics: openApiMetrics(metrics.series),
     jobTypes: enabledJobTypes({ sandbox: profile.config.isSandboxOn }),
     every: (ms, run) => {
       const timer = setInterval(run, ms)

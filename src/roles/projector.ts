@@ -1,5 +1,6 @@
 import type { Recorded } from '../../domain/catalog.ts'
 import { projections } from '../../projections/registry.ts'
+import { CachedRows } from '../../workers/cached-rows.ts'
 import { endpointDisabler } from '../../workers/disable-endpoint.ts'
 import type { Loop, LoopReport } from '../../workers/loop.ts'
 import { projector } from '../../workers/projector.ts'
@@ -9,7 +10,9 @@ import { settlement } from '../../workers/settlement.ts'
 import { WebhookSender } from '../../workers/webhook-sender.ts'
 import type { Log } from '../log.ts'
 import type { Profile } from '../profiles/profile.ts'
+import type { ProjectorMetrics } from '../metrics/projector.ts'
 import { tellPage } from './page-signals.ts'
+import { openLogCounters, openProjectorSeries, TimedTransport } from './projector-metrics.ts'
 import type { RoleParts, RunningRole } from './role.ts'
 
 const housekeepingMs = 3_600_000
@@ -20,24 +23,36 @@ export async function startProjector(parts: RoleParts): Promise<RunningRole> {
   const { profile, log, metrics } = parts
   const { clock, ids, pipelines, readModels: store, leases, holds } = profile
   const report: LoopReport = (level, fields, message) => log[level](fields, message)
-  const sender = webhookSender(parts)
-  const committed = (events: readonly Recorded[], newestAt: string): void => {
-    metrics.projected(events.length, clock.now() - Date.parse(newestAt))
+  const readModels = projections({
+    publicUrl: profile.config.publicUrl,
+    alarm: ({ projection, stream, seen, got }) => {
+      counters.hole()
+      log.error({ projection, stream, seen, got }, 'a read model has missed an event')
+    },
+  })
+  const names = readModels.map(({ name }) => name)
+  const counters = openProjectorSeries(metrics.series, profile, names)
+  const countEvents = await openLogCounters(metrics.series, profile, readModels)
+  const sender = webhookSender(parts, counters)
+  const committed = (events: readonly Recorded[]): void => {
     sender.wake()
+    countEvents(events).catch((error: unknown) => {
+      log.warn({ err: error }, 'events of a page were not counted')
+    })
     tellPage(profile, events).catch((error: unknown) => {
       log.warn({ err: error }, 'signals of a page were not sent')
     })
   }
-  const readModels = projections({
-    publicUrl: profile.config.publicUrl,
-    alarm: ({ projection, stream, seen, got }) => {
-      metrics.hole()
-      log.error({ projection, stream, seen, got }, 'a read model has missed an event')
-    },
-  })
   const feed = profile.newFeed()
   const loops: readonly Loop[] = [
-    projector({ feed, store, projections: readModels, clock, report, committed }),
+    projector({
+      feed,
+      store: new CachedRows(store),
+      projections: readModels,
+      clock,
+      report,
+      committed,
+    }),
     settlement({ feed: profile.newFeed(), store, pipelines, clock, ids, report }),
     new Rescuer({ pipelines, leases, holds, clock, ids, report }).loop(),
     housekeeping(profile, report),
@@ -51,12 +66,13 @@ export async function startProjector(parts: RoleParts): Promise<RunningRole> {
   }
 }
 
-function webhookSender({ profile, log, metrics }: RoleParts): WebhookSender {
-  const { deliveries: store, transport, clock, ids } = profile
+function webhookSender({ profile, log }: RoleParts, counters: ProjectorMetrics): WebhookSender {
+  const { deliveries: store, clock, ids } = profile
+  const transport = new TimedTransport(profile.transport, () => clock.now(), counters.arrived)
   return new WebhookSender({
     ...{ store, transport, clock, ids, disable: endpointDisabler(profile) },
     report: (sent) => {
-      if (sent.type === 'attempt') metrics.delivered(sent.outcome, sent.durationMs)
+      if (sent.type === 'attempt') counters.delivered(sent.outcome)
       logDelivery(log, sent)
     },
   })

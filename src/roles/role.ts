@@ -1,6 +1,6 @@
 import type { Log } from '../log.ts'
 import type { Profile } from '../profiles/profile.ts'
-import type { Metrics } from '../metrics.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 
 /** What a role is started with. */
 export type RoleParts = {

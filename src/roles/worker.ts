@@ -3,6 +3,7 @@ import { JobWorker } from '../../workers/job-worker.ts'
 import type { AttemptReport } from '../../workers/job-worker.ts'
 import { ProgressTeller } from '../../workers/progress.ts'
 import { UsageMeter } from '../../workers/usage-meter.ts'
+import { openWorkerMetrics } from '../metrics/worker.ts'
 import type { RoleParts, RunningRole } from './role.ts'
 
 /** Claims jobs, runs their handlers, records usage, stores results. */
@@ -15,17 +16,20 @@ export async function startWorker({ profile, log, metrics }: RoleParts): Promise
       log.error({ provider, model, errorCode: 'unpriced' }, 'usage without a price was recorded')
     },
   })
-  const worker = new JobWorker({
+  const jobTypes = enabledJobTypes({ sandbox: config.isSandboxOn })
+  const concurrency = config.workerConcurrency
+  const counters = openWorkerMetrics(metrics.series, {
+    ...{ jobTypes: [...jobTypes.keys()], concurrency, running: () => worker.running },
+  })
+  const worker: JobWorker = new JobWorker({
     ...profile,
-    ...{ workerId, meter },
-    jobTypes: enabledJobTypes({ sandbox: config.isSandboxOn }),
-    concurrency: config.workerConcurrency,
+    ...{ workerId, meter, jobTypes, concurrency },
     leaseMs: config.leaseMs,
     progress: new ProgressTeller(signals, clock),
-    observer: { called: metrics.providerCalled },
+    observer: { called: counters.providerCalled, fenced: counters.fenced },
     report: (level, fields, message) => log[level]({ workerId, ...fields }, message),
     attempted: (attempt) => {
-      metrics.attempted(attempt)
+      counters.attempted(attempt)
       log.info(attemptFields(attempt), 'attempt')
     },
   })

@@ -1,0 +1,199 @@
+import type { Recorded, WeirEvent } from '../../domain/catalog.ts'
+import { priceUnits } from '../../domain/pricing/price-book.ts'
+import { closedSet } from './registry.ts'
+import type { Series } from './registry.ts'
+
+/** What an end or an attempt does not say of its job itself. */
+export type JobFacts = {
+  readonly jobType: string
+  readonly queuedAt: string
+  /** Since when it could run; null when that is not known any more. */
+  readonly readyAt: string | null
+}
+
+export type LogCountersOptions = {
+  readonly jobTypes: readonly string[]
+  /** Negative when the first position lies before the second. */
+  readonly compare: (a: string, b: string) => number
+  /** Events up to here were counted by an earlier process. */
+  readonly from: string
+  /** Jobs that began before this process did. */
+  readonly findJobs: (jobIds: readonly string[]) => Promise<ReadonlyMap<string, JobFacts>>
+}
+
+/** Codes of customers' own choice and of new job types are `other`. */
+const errorCodes = [
+  ...['none', 'deadline_exceeded', 'lease_expired', 'internal', 'invalid_input'],
+  ...['input_unreachable', 'image_too_large', 'invalid_image', 'upscale_failed'],
+  ...['upscale_timeout', 'sandbox_failure', 'other'],
+]
+const reasons = ['succeeded', 'failed', 'canceled', 'error', 'lease_expired', 'shutdown']
+/** Live jobs whose facts are kept in memory; older ones are looked up. */
+const knownMax = 50_000
+const namesMax = 200
+
+/**
+ * Counters that agree with the log: every event is counted once, by the process that carried it
+ * into the read models, whoever wrote it.
+ */
+export class LogCounters {
+  readonly #options: LogCountersOptions
+  readonly #count: ReturnType<typeof openCounters>
+  readonly #jobs = new Map<string, JobFacts>()
+  #counted: string
+
+  constructor(series: Series, options: LogCountersOptions) {
+    this.#options = options
+    this.#counted = options.from
+    this.#count = openCounters(series, options.jobTypes)
+  }
+
+  /** Counts a committed page; a page that was counted before changes nothing. */
+  async count(page: readonly Recorded[]): Promise<void> {
+    const { compare, findJobs } = this.#options
+    const events = page.filter(({ position }) => compare(position, this.#counted) > 0)
+    const last = events.at(-1)
+    if (!last) return
+    this.#counted = last.position
+    const unknown = this.#unknownJobs(events)
+    if (unknown.length > 0) {
+      for (const [jobId, facts] of await findJobs(unknown)) this.#remember(jobId, facts)
+    }
+    for (const event of events) this.#countEvent(event)
+  }
+
+  #unknownJobs(events: readonly Recorded[]): readonly string[] {
+    const made = new Set<string>()
+    const unknown = new Set<string>()
+    for (const event of events) {
+      if (!event.stream.startsWith('job-')) continue
+      const jobId = jobIdOf(event)
+      if (event.type === 'JobSubmitted' || event.type === 'JobRequeued') made.add(jobId)
+      else if (!made.has(jobId) && !this.#jobs.has(jobId)) unknown.add(jobId)
+    }
+    return [...unknown]
+  }
+
+  #remember(jobId: string, facts: JobFacts): void {
+    this.#jobs.set(jobId, facts)
+    if (this.#jobs.size <= knownMax) return
+    const oldest = this.#jobs.keys().next()
+    if (!oldest.done) this.#jobs.delete(oldest.value)
+  }
+
+  #countEvent(event: Recorded): void {
+    if (event.type === 'UsageRecorded') this.#count.units(event.data)
+    else if (event.type === 'JobSubmitted') {
+      const { jobId, jobType, submittedAt, runAt } = event.data
+      this.#remember(jobId, { jobType, queuedAt: submittedAt, readyAt: runAt ?? submittedAt })
+    } else if (event.type === 'JobRequeued') {
+      const { job, requeuedAt } = event.data
+      const { jobId, jobType } = job
+      this.#remember(jobId, { jobType, queuedAt: requeuedAt, readyAt: requeuedAt })
+    } else if (event.stream.startsWith('job-')) {
+      const facts = this.#jobs.get(jobIdOf(event))
+      if (facts) this.#countJobEvent(event, facts)
+    }
+  }
+
+  #countJobEvent(event: Recorded, facts: JobFacts): void {
+    const { jobType, readyAt } = facts
+    if (event.type === 'JobStarted') {
+      if (readyAt !== null) this.#count.waited(jobType, msBetween(readyAt, event.data.startedAt))
+    } else if (event.type === 'JobRetryScheduled') {
+      this.#remember(jobIdOf(event), { ...facts, readyAt: event.data.runAt })
+      this.#count.attempt(jobType, event.data.reason)
+    } else if (isEnd(event)) {
+      this.#jobs.delete(jobIdOf(event))
+      const outcome = outcomes[event.type]
+      const code = event.type === 'JobFailed' ? event.data.error.code : 'none'
+      const ms = msBetween(facts.queuedAt, event.data.finishedAt)
+      const hasStarted = event.type !== 'JobExpired' && event.data.attempt > 0
+      if (hasStarted) this.#count.attempt(jobType, outcome)
+      this.#count.ended({ jobType, outcome, code, ms })
+    }
+  }
+}
+
+const outcomes = {
+  JobSucceeded: 'succeeded',
+  JobFailed: 'failed',
+  JobCanceled: 'canceled',
+  JobExpired: 'expired',
+} as const
+
+type JobEnd = Recorded<Extract<WeirEvent, { type: keyof typeof outcomes }>>
+
+function isEnd(event: Recorded): event is JobEnd {
+  return Object.hasOwn(outcomes, event.type)
+}
+
+type Ended = {
+  readonly jobType: string
+  readonly outcome: string
+  readonly code: string
+  readonly ms: number
+}
+
+function openCounters(series: Series, jobTypes: readonly string[]) {
+  const job_type = jobTypes
+  const jobs = series.count('weir_jobs_total', 'Jobs that ended.', {
+    ...{ job_type: [], outcome: [], error_code: [] },
+  })
+  // Only what failed has an error.
+  for (const outcome of Object.values(outcomes)) {
+    const codes = outcome === 'failed' ? errorCodes.slice(1) : ['none']
+    for (const type of job_type) {
+      for (const error_code of codes) jobs({ job_type: type, outcome, error_code }, 0)
+    }
+  }
+  const attempts = series.count('weir_job_attempts_total', 'Attempts, by what ended them.', {
+    ...{ job_type, reason: reasons },
+  })
+  const wait = series.seconds(
+    'weir_job_wait_seconds',
+    'From the time at which a job could run until an attempt began.',
+    { job_type },
+    'long',
+  )
+  const whole = series.seconds(
+    'weir_job_e2e_seconds',
+    'From submit, or from a requeue, to the end.',
+    { job_type },
+    'long',
+  )
+  const units = series.count('weir_provider_units_total', 'What providers delivered.', {
+    ...{ provider: [], model: [], unit: priceUnits },
+  })
+  const provider = closedSet(namesMax)
+  const model = closedSet(namesMax)
+  return {
+    waited: (jobType: string, ms: number): void => wait(ms, { job_type: jobType }),
+    attempt: (jobType: string, reason: string): void => attempts({ job_type: jobType, reason }),
+    ended: ({ jobType, outcome, code, ms }: Ended): void => {
+      const error_code = errorCodes.includes(code) ? code : 'other'
+      jobs({ job_type: jobType, outcome, error_code })
+      whole(ms, { job_type: jobType })
+    },
+    units: (usage: UsageData): void => {
+      const names = { provider: provider(usage.provider), model: model(usage.model ?? 'none') }
+      for (const [unit, amount] of Object.entries(usage.units)) {
+        units({ ...names, unit }, Number(amount))
+      }
+    },
+  }
+}
+
+type UsageData = {
+  readonly provider: string
+  readonly model: string | null
+  readonly units: Readonly<Record<string, string>>
+}
+
+function jobIdOf({ stream }: Recorded): string {
+  return stream.slice('job-'.length)
+}
+
+function msBetween(from: string, to: string): number {
+  return Date.parse(to) - Date.parse(from)
+}
