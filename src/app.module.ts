@@ -21,6 +21,7 @@ import { AccountController } from './http/account.controller.ts'
 import { AdminController } from './http/admin.controller.ts'
 import { AnswerInterceptor } from './http/answer.interceptor.ts'
 import { Authenticator } from './http/authenticator.ts'
+import { DocsController } from './http/docs.controller.ts'
 import { JobsController } from './http/jobs.controller.ts'
 import { MetaController } from './http/meta.controller.ts'
 import { ProblemFilter } from './http/problem.filter.ts'
@@ -44,6 +45,7 @@ export class AppModule {
         WebhooksController,
         AdminController,
         MetaController,
+        DocsController,
       ],
       providers: [
         { provide: RUNTIME, useValue: runtime },

@@ -116,7 +116,8 @@ function recorded<Event extends JobEvent>(event: Event, revision: number, time: 
     ...{ traceparent: null, at: time, schema: 1 },
   }
   const place = { id: requestId, stream: `job-${jobId}`, revision, position: String(revision) }
-  return { ...event, ...place, meta }
+  const times = { recordedAt: time }
+  return { ...event, ...place, ...times, meta }
 }
 
 function at(revision: number): JobEventView {

@@ -4,7 +4,7 @@ import type { ErrorCode, FieldError } from '../../../domain/errors.ts'
 import { bodyBytesMax } from '../json-body.ts'
 import { problemBody } from '../problem.ts'
 import { requestId } from './examples.ts'
-import type { Content, Response } from './openapi.ts'
+import type { Examples, Response } from './openapi.ts'
 import { amount, jsonOf, listOf, object, ref, text } from './schema.ts'
 import type { Schema } from './schema.ts'
 
@@ -129,16 +129,19 @@ export function problemName(code: ErrorCode): string {
 export function refusalResponse(refusals: readonly Refusal[]): Response {
   const schemas = refusals.map(({ error }) => ref(problemName(error.code)))
   const [schema = ref('Problem'), ...others] = schemas
-  const examples = refusals.map((refusal) => [
-    refusal.error.code,
-    { summary: refusal.when, value: jsonOf(problemBody(refusal.error, requestId)) },
-  ])
-  const content: Content = {
-    'application/problem+json': {
-      schema: others.length === 0 ? schema : { oneOf: schemas },
-      examples: Object.fromEntries(examples),
+  const examples: Examples = Object.fromEntries(
+    refusals.map(({ when, error }) => {
+      return [error.code, { summary: when, value: jsonOf(problemBody(error, requestId)) }]
+    }),
+  )
+  const description = refusals.map(({ when, error }) => `\`${error.code}\`: ${when}`).join('\n\n')
+  return {
+    description,
+    content: {
+      'application/problem+json': {
+        schema: others.length === 0 ? schema : { oneOf: schemas },
+        examples,
+      },
     },
   }
-  const description = refusals.map(({ when, error }) => `\`${error.code}\`: ${when}`).join('\n\n')
-  return { description, content }
 }

@@ -98,19 +98,11 @@ function publishedValue(value: Json): Json {
 
 /** A value as it stands in a body. */
 export function jsonOf(value: unknown): Json {
-  switch (typeof value) {
-    case 'string':
-    case 'number':
-    case 'boolean':
-      return value
-    case 'object': {
-      if (value === null) return null
-      if (Array.isArray(value)) return value.map(jsonOf)
-      return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, jsonOf(one)]))
-    }
-    default:
-      throw new Error(`a ${typeof value} is not JSON`)
-  }
+  if (value === null || typeof value === 'string') return value
+  if (typeof value === 'number' || typeof value === 'boolean') return value
+  if (Array.isArray(value)) return value.map(jsonOf)
+  if (typeof value !== 'object') throw new Error(`a ${typeof value} is not JSON`)
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, jsonOf(member)]))
 }
 
 function isList(value: Json): value is readonly Json[] {

@@ -1,0 +1,67 @@
+import { createHash } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { Controller, Get, Inject, Req } from '@nestjs/common'
+import type { FastifyRequest } from 'fastify'
+import { RUNTIME } from '../runtime.ts'
+import type { Runtime } from '../runtime.ts'
+import { Public } from './access.ts'
+import { Answer } from './answer.ts'
+import { docsPage } from './openapi/docs-page.ts'
+import { openApiDocument } from './openapi/document.ts'
+
+type DocumentFile = { readonly bytes: Buffer; readonly headers: Readonly<Record<string, string>> }
+
+// The page is styled text: no script, no frame, nothing from elsewhere.
+const contentSecurityPolicy = [
+  "default-src 'none'",
+  "style-src 'self'",
+  "img-src 'self'",
+  "font-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ')
+
+/** The interface described: for programs, and for people. Both are made once, at the start. */
+@Controller('v1')
+export class DocsController {
+  readonly #document: DocumentFile
+  readonly #page: DocumentFile
+
+  constructor(@Inject(RUNTIME) { config, jobTypes }: Runtime) {
+    const document = openApiDocument({ baseUrl: config.publicUrl, jobTypes })
+    this.#document = documentFile(JSON.stringify(document), 'application/json; charset=utf-8')
+    this.#page = documentFile(docsPage(document), 'text/html; charset=utf-8')
+  }
+
+  @Get('openapi.json')
+  @Public()
+  openapi(@Req() request: FastifyRequest): Answer {
+    return send(request, this.#document)
+  }
+
+  @Get('docs')
+  @Public()
+  docs(@Req() request: FastifyRequest): Answer {
+    return send(request, this.#page)
+  }
+}
+
+function documentFile(text: string, contentType: string): DocumentFile {
+  const bytes = Buffer.from(text)
+  const etag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`
+  return {
+    bytes,
+    headers: {
+      ...{ etag, 'cache-control': 'no-cache', 'content-type': contentType },
+      'content-security-policy': contentSecurityPolicy,
+      'referrer-policy': 'no-referrer',
+    },
+  }
+}
+
+function send(request: FastifyRequest, { bytes, headers }: DocumentFile): Answer {
+  const isKnown = request.headers['if-none-match'] === headers['etag']
+  if (isKnown) return new Answer(304, undefined, { ...headers })
+  return new Answer(200, Readable.from(bytes), headers)
+}
