@@ -58,13 +58,36 @@ export function limitParam(query: Query): number {
   return limit
 }
 
-/** Reads limit and cursor. The cursor only fits the filters that it was made for. */
-export function pageRequest(query: Query, filters: readonly (string | null)[]): PageRequest {
+/** What a sort value looks like. A cursor comes from outside, and goes into a statement. */
+export type SortKind = 'time' | 'number' | 'text'
+
+const sortKinds: Readonly<Record<SortKind, (value: string) => boolean>> = {
+  time: (value) => parseTime(value) !== null,
+  number: (value) => /^\d{1,13}$/.test(value),
+  text: (value) => value !== '',
+}
+
+/**
+ * Reads limit and cursor. The cursor only fits the filters that it was made for.
+ *
+ * @param filters the list's name and whatever narrows it
+ * @param sorting what the rows are sorted by, as `page` is told
+ */
+export function pageRequest(
+  query: Query,
+  filters: readonly (string | null)[],
+  sorting: readonly SortKind[] = ['time', 'text'],
+): PageRequest {
   const fingerprint = createHash('sha256').update(JSON.stringify(filters)).digest('base64url')
   const limit = limitParam(query)
   const cursor = textParam(query, 'cursor')
   if (cursor === null) return { limit, after: null, fingerprint }
-  return { limit, after: decodeCursor(cursor, fingerprint), fingerprint }
+  const after = decodeCursor(cursor, fingerprint)
+  const fits = after?.length === sorting.length
+  if (!fits || !sorting.every((kind, index) => sortKinds[kind](after[index] ?? ''))) {
+    throw bad('cursor', 'is not a cursor of this list with these filters')
+  }
+  return { limit, after, fingerprint }
 }
 
 /** Cuts the page and names the next one. `rows` holds one row more than the page when there is one. */
@@ -84,16 +107,17 @@ export function page<Row, T>(
   }
 }
 
-function decodeCursor(cursor: string, fingerprint: string): readonly string[] {
+/** The sort values in a cursor; null when it is not one for these filters. */
+function decodeCursor(cursor: string, fingerprint: string): readonly string[] | null {
   try {
     const parts: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'))
     if (isTexts(parts) && parts[0] === fingerprint.slice(0, 12) && parts.every(isStorable)) {
       return parts.slice(1)
     }
   } catch {
-    // Not one of ours: said below.
+    // Not one of ours.
   }
-  throw bad('cursor', 'is not a cursor of this list with these filters')
+  return null
 }
 
 function isTexts(value: unknown): value is readonly string[] {

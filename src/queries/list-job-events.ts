@@ -23,7 +23,7 @@ export async function listJobEvents(
   query: Query,
 ): Promise<Page<JobEventView>> {
   const after = revisionParam(textParam(query, 'after'), '?after') ?? -1
-  const request = pageRequest(query, [jobId, String(after)])
+  const request = pageRequest(query, ['events', jobId, String(after)], ['number'])
   const from = request.after?.[0] === undefined ? after : Number(request.after[0])
   const { transitions } = await jobHistory(runtime, jobId)
   const beyond = transitions.filter(({ revision }) => revision > from).slice(0, request.limit + 1)

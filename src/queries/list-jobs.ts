@@ -70,7 +70,7 @@ export async function listJobs(
     timeParam(query, 'from'),
     timeParam(query, 'to'),
   ]
-  const request = pageRequest(query, filters)
+  const request = pageRequest(query, ['jobs', ...filters])
   const [createdAt = null, jobId = null] = request.after ?? []
   const values = [...filters, createdAt, jobId, request.limit + 1]
   const name = orgId === null ? 'list-all-jobs' : 'list-jobs'

@@ -45,7 +45,7 @@ export async function listUsage(sql: Sql, orgId: string, query: Query): Promise<
     timeParam(query, 'from'),
     timeParam(query, 'to'),
   ]
-  const request = pageRequest(query, filters)
+  const request = pageRequest(query, ['usage', ...filters])
   const [at = null, usageId = null] = request.after ?? []
   const values = [...filters, at, usageId, request.limit + 1]
   const rows = await sql<UsageView>('list-usage', listStatement, values)

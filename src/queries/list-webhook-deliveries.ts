@@ -1,4 +1,3 @@
-import { invalid } from '../../domain/errors.ts'
 import { isoTime } from '../../domain/ports/clock.ts'
 import type { DeliveryQuery, DeliveryState } from '../../domain/ports/delivery-store.ts'
 import { choiceParam, page, pageRequest } from '../http/paging.ts'
@@ -21,7 +20,7 @@ export type WebhookDeliveryView = {
   readonly createdAt: string
 }
 
-const statuses = ['pending', 'delivered', 'parked'] as const
+export const deliveryStatuses = ['pending', 'delivered', 'parked'] as const
 
 /** A delivery as its org sees it. */
 export function webhookDeliveryView(delivery: DeliveryState): WebhookDeliveryView {
@@ -41,8 +40,8 @@ export async function listWebhookDeliveries(
   orgId: string,
   query: Query,
 ): Promise<Page<WebhookDeliveryView>> {
-  const status = choiceParam(query, 'status', statuses)
-  const request = pageRequest(query, ['webhook-deliveries', orgId, status])
+  const status = choiceParam(query, 'status', deliveryStatuses)
+  const request = pageRequest(query, ['webhook-deliveries', orgId, status], ['number', 'text'])
   const { limit } = request
   const rows = await deliveries.list({ orgId, status, after: placeOf(request), limit: limit + 1 })
   return page(
@@ -56,8 +55,5 @@ export async function listWebhookDeliveries(
 function placeOf({ after }: PageRequest): DeliveryQuery['after'] {
   if (after === null) return null
   const [time = '', deliveryId = ''] = after
-  if (!/^\d{1,15}$/.test(time)) {
-    throw invalid('invalid_request', [{ pointer: '?cursor', detail: 'is not a cursor' }])
-  }
   return { createdAtMs: Number(time), deliveryId }
 }

@@ -30,7 +30,7 @@ export async function listWebhookEndpoints(
   orgId: string,
   query: Query,
 ): Promise<Page<WebhookEndpointView>> {
-  const request = pageRequest(query, ['webhook-endpoints', orgId])
+  const request = pageRequest(query, ['webhook-endpoints', orgId], ['text'])
   const { state } = await pipelines.accounts.load(accountStream(orgId))
   const [after] = request.after ?? []
   // Ids are ordered by time, so a page goes on where it should when endpoints come and go.
