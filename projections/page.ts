@@ -2,6 +2,7 @@ import { isKnownEvent } from '../domain/catalog.ts'
 import type { Recorded } from '../domain/catalog.ts'
 import type { RecordedEvent } from '../domain/envelope.ts'
 import { keyOf } from '../domain/ports/read-model-store.ts'
+import type { EventFeed, FeedPage } from '../domain/ports/event-feed.ts'
 import type {
   Generation,
   ReadModelStore,
@@ -82,6 +83,13 @@ export function knownEvents(events: readonly RecordedEvent[]): readonly Recorded
   return events.filter((event) => isKnownEvent(event))
 }
 
+/** The part of a page that does not go beyond `until`. */
+export function pageUntil(page: FeedPage, until: string, feed: EventFeed): FeedPage {
+  if (feed.compare(page.position, until) <= 0) return page
+  const events = page.events.filter((event) => feed.compare(event.position, until) <= 0)
+  return { events, position: until }
+}
+
 /** Applies a page of events to the rows that they touch. Pure but for the loading. */
 export async function applyPage(
   projections: readonly Projection[],
@@ -100,8 +108,8 @@ export async function applyPage(
 
 function missingKeys(refs: readonly RowRef[], known: Map<string, Map<string, Row | null>>) {
   const missing = new Map<string, { table: Table; keys: Set<string> }>()
-  for (const { table, key } of refs) {
-    if (known.get(table.name)?.has(key)) continue
+  for (const { table, key, isNew } of refs) {
+    if (isNew || known.get(table.name)?.has(key)) continue
     const entry = missing.get(table.name) ?? { table, keys: new Set<string>() }
     entry.keys.add(key)
     missing.set(table.name, entry)

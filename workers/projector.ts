@@ -3,7 +3,7 @@ import type { Clock } from '../domain/ports/clock.ts'
 import type { EventFeed } from '../domain/ports/event-feed.ts'
 import { CheckpointMoved } from '../domain/ports/read-model-store.ts'
 import type { ReadModelStore } from '../domain/ports/read-model-store.ts'
-import { applyPage, knownEvents } from '../projections/page.ts'
+import { applyPage, knownEvents, pageUntil } from '../projections/page.ts'
 import type { Projection } from '../projections/projection.ts'
 import type { Loop, LoopReport } from './loop.ts'
 import { repeat } from './repeat.ts'
@@ -45,7 +45,7 @@ export function projector(options: ProjectorOptions): Loop {
     stands ??= await loadStands()
     const { group, from, until } = nextGroup(stands, feed)
     const page = await feed.readPage(from, pageEventsMax)
-    const within = until === null ? page : cut(page, until, feed)
+    const within = until === null ? page : pageUntil(page, until, feed)
     if (within.position === from) return 'idle'
     const events = knownEvents(within.events)
     const members = group.map(({ projection }) => projection)
@@ -90,15 +90,4 @@ function nextGroup(stands: ReadonlyMap<Projection, string | null>, feed: EventFe
   const until = positions.find((position) => feed.compare(position, from) > 0) ?? null
   const group = standing.filter(({ at }) => feed.compare(at ?? feed.start, from) === 0)
   return { from, until, group }
-}
-
-/** The part of a page that does not go beyond `until`. */
-function cut(
-  page: Awaited<ReturnType<EventFeed['readPage']>>,
-  until: string,
-  feed: EventFeed,
-): Awaited<ReturnType<EventFeed['readPage']>> {
-  if (feed.compare(page.position, until) <= 0) return page
-  const events = page.events.filter((event) => feed.compare(event.position, until) <= 0)
-  return { events, position: until }
 }

@@ -1,0 +1,141 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { balance } from '../../../projections/balance.ts'
+import { jobQueue, jobQueueTable } from '../../../projections/job-queue.ts'
+import { jobStatus, jobStatusTable } from '../../../projections/job-status.ts'
+import type { Projection } from '../../../projections/projection.ts'
+import { webhookOutbox } from '../../../projections/webhook-outbox.ts'
+import type { Table } from '../../../domain/ports/read-model-store.ts'
+import { sandboxRun } from '../../../workers/handlers/sandbox-run.ts'
+import { rebuild } from '../../../workers/rebuild.ts'
+import { MemoryWeir } from '../../support/memory-weir.ts'
+import { Life } from '../../support/mortal.ts'
+import { noAlarm } from '../../support/recorded.ts'
+
+let weir: MemoryWeir
+
+beforeEach(async () => {
+  weir = await new MemoryWeir().open()
+})
+
+afterEach(async () => {
+  await weir.stop()
+})
+
+const rowsOf = (table: Table) =>
+  weir.readModels
+    .all(table)
+    .map((row) => JSON.stringify(row))
+    .sort()
+
+function build(projection: Projection, life = new Life()): Promise<void> {
+  const { report, readModels } = weir
+  return rebuild({ feed: weir.newFeed(), store: life.port(readModels), projection, report })
+}
+
+/** Jobs that end in all ways, and some that still live. */
+async function someHistory(): Promise<void> {
+  weir.startBackground()
+  weir.startWorker({ jobTypes: [sandboxRun] })
+  const input = { steps: 2, stepMs: 100 }
+  for (let n = 0; n < 10; n += 1) await weir.submit('sandbox.run', { input })
+  const fail = { atStep: 2, times: 1, retryable: false }
+  await weir.submit('sandbox.run', { input: { ...input, fail } })
+  await weir.submit('unknown.type', { deadlineSeconds: 5 })
+  await weir.pass(10)
+  await weir.submit('unknown.type')
+  await weir.pass(1)
+}
+
+test('a rebuilt read model equals the live one', async () => {
+  await someHistory()
+  for (const projection of weir.projections.filter(({ rebuildable }) => rebuildable)) {
+    const before = projection.tables.map(rowsOf)
+    expect(before.flat().length).toBeGreaterThan(0)
+    await build(projection)
+    expect(projection.tables.map(rowsOf)).toEqual(before)
+  }
+})
+
+test('what was wrong in the rows is right again', async () => {
+  await someHistory()
+  const before = rowsOf(jobStatusTable)
+  const { jobId } = weir.readModels.all(jobStatusTable)[0] as { jobId: string }
+  const remove = { table: jobStatusTable, put: [], remove: [jobId] }
+  await weir.readModels.commit([], [remove], 'live')
+  expect(rowsOf(jobStatusTable)).not.toEqual(before)
+  await build(jobStatus(noAlarm))
+  expect(rowsOf(jobStatusTable)).toEqual(before)
+})
+
+test('the projector goes on with the rebuilt rows', async () => {
+  await someHistory()
+  await build(jobQueue)
+  const jobId = await weir.submit('unknown.type')
+  await weir.pass(1)
+  expect(weir.readModels.all(jobQueueTable).map((row) => row['jobId'])).toContain(jobId)
+  expect(weir.told.filter(({ level }) => level === 'warn')).toEqual([])
+})
+
+test('a live read model that moves on meanwhile is caught up with', async () => {
+  await someHistory()
+  const life = new Life()
+  let moves = 5
+  life.before = ({ method }) => {
+    if (method !== 'swap' || moves-- <= 0) return null
+    return weir.submit('unknown.type').then(() => weir.pass(0.1))
+  }
+  await build(jobStatus(noAlarm), life)
+  expect(moves).toBeLessThan(0)
+  expect(weir.readModels.all(jobStatusTable)).toHaveLength(13 + 5)
+})
+
+test('a live read model that nobody moves is replaced where it stands', async () => {
+  await someHistory()
+  await weir.stop()
+  const before = rowsOf(jobStatusTable)
+  await weir.submit('unknown.type')
+  await build(jobStatus(noAlarm))
+  expect(rowsOf(jobStatusTable)).toEqual(before)
+})
+
+test('a new version is built up to the newest event and replaces the old one', async () => {
+  await someHistory()
+  await weir.stop()
+  const late = await weir.submit('unknown.type')
+  const next = { ...jobStatus(noAlarm), version: 2 }
+  await build(next)
+  expect(rowsOf(jobStatusTable).join()).toContain(late)
+  const position = await weir.newFeed().head()
+  expect(await weir.readModels.checkpoint('job_status', 2, 'live')).toBe(position)
+})
+
+test('a read model of an empty log is empty', async () => {
+  const empty = new MemoryWeir()
+  const projection = balance(noAlarm)
+  const { readModels: store, report } = empty
+  await rebuild({ feed: empty.newFeed(), store, projection, report })
+  expect(await store.checkpoint('balance', 1, 'live')).toBe('0')
+})
+
+test('rows that are work to do are never rebuilt', async () => {
+  await someHistory()
+  const refused = build(webhookOutbox('http://weir.test'))
+  await expect(refused).rejects.toThrow(/webhook_outbox cannot be rebuilt: .* second time/)
+})
+
+test.each([
+  ['between two pages', 'commit', 2],
+  ['before it took its place', 'swap', 1],
+] as const)('a rebuild that is overtaken %s gives up', async (_, moment, number) => {
+  for (let n = 0; n < 600; n += 1) await weir.submit('unknown.type')
+  weir.startProjector()
+  await weir.pass(1)
+  const before = rowsOf(jobStatusTable)
+  const life = new Life()
+  let calls = 0
+  life.before = ({ method }) =>
+    method === moment && ++calls === number ? build(jobStatus(noAlarm)) : null
+  const overtaken = build(jobStatus(noAlarm), life)
+  await expect(overtaken).rejects.toThrow('Another rebuild of job_status has begun.')
+  expect(rowsOf(jobStatusTable)).toEqual(before)
+})

@@ -1,0 +1,88 @@
+import { DomainError } from '../domain/errors.ts'
+import type { EventFeed } from '../domain/ports/event-feed.ts'
+import { CheckpointMoved } from '../domain/ports/read-model-store.ts'
+import type { ReadModelStore } from '../domain/ports/read-model-store.ts'
+import { applyPage, knownEvents, pageUntil } from '../projections/page.ts'
+import type { Projection } from '../projections/projection.ts'
+import type { LoopReport } from './loop.ts'
+
+/** Events per page at most. */
+const pageEventsMax = 1_000
+/** Pages between two words about how far it is. */
+const reportEveryPages = 100
+/** A live read model that moves on is chased so often at most. */
+const chasesMax = 10_000
+
+export type RebuildOptions = {
+  readonly feed: EventFeed
+  readonly store: ReadModelStore
+  readonly projection: Projection
+  readonly report: LoopReport
+}
+
+/**
+ * Builds a read model anew from the start of the log, beside the live one, and puts it in its
+ * place. Everything else may go on meanwhile: readers see the live rows, and a projector carries
+ * them on, until both stand at the same position.
+ *
+ *   live  ──────●───●──●────▶ (projector)
+ *   next  ▶▶▶▶▶▶▶▶▶▶▶▶▶●      (rebuild, up to where live was last seen)  ─▶ swap
+ *
+ * @throws DomainError when the read model cannot be rebuilt, or never stood still long enough
+ */
+export async function rebuild({ feed, store, projection, report }: RebuildOptions): Promise<void> {
+  const { name, version, tables } = projection
+  refuseWork(projection)
+  await store.beginRebuild(name, tables)
+  report('info', { readModel: name, version }, 'rebuild began')
+  try {
+    const position = await chase({ feed, store, projection, report })
+    report('info', { readModel: name, version, position }, 'rebuild took its place')
+  } catch (error) {
+    if (!(error instanceof CheckpointMoved)) throw error
+    throw new DomainError('conflict', `Another rebuild of ${name} has begun.`)
+  }
+}
+
+/** Builds until both stand at the same position and have changed places. Returns that position. */
+async function chase(options: RebuildOptions): Promise<string> {
+  const { feed, store, projection } = options
+  const { name, version, tables } = projection
+  let stand: string | null = null
+  for (let chases = 0; chases < chasesMax; chases += 1) {
+    // A live one that this version never moved is replaced wherever it stands.
+    const target = (await store.checkpoint(name, version, 'live')) ?? (await feed.head())
+    stand = await carry(options, stand, target)
+    if (await store.swap(name, version, tables)) return stand
+    if ((await store.checkpoint(name, version, 'next')) !== stand) throw new CheckpointMoved()
+  }
+  throw new DomainError('unavailable', `${name} moves on too fast; try again at a quieter time.`)
+}
+
+/** Carries the `next` rows from where they stand to `target`. Returns where they then stand. */
+async function carry(
+  { feed, store, projection, report }: RebuildOptions,
+  from: string | null,
+  target: string,
+): Promise<string> {
+  const { name, version } = projection
+  let stand = from
+  for (let pages = 1; stand === null || feed.compare(stand, target) < 0; pages += 1) {
+    const page = await feed.readPage(stand ?? feed.start, pageEventsMax)
+    const { events, position } = pageUntil(page, target, feed)
+    if (position === stand) return stand
+    const rows = await applyPage([projection], knownEvents(events), store, 'next')
+    await store.commit([{ name, version, from: stand, to: position }], rows.changes(), 'next')
+    stand = position
+    if (pages % reportEveryPages === 0) {
+      report('info', { readModel: name, position, target }, 'rebuild goes on')
+    }
+  }
+  return stand
+}
+
+function refuseWork({ name, rebuildable }: Projection): void {
+  if (rebuildable) return
+  const detail = 'its rows are work to do, which would be done a second time.'
+  throw new DomainError('conflict', `${name} cannot be rebuilt: ${detail}`)
+}
