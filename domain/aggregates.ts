@@ -17,11 +17,13 @@ import type { Operators, OperatorsEvent, RegisterOperator } from './operators/op
 import type { Aggregate } from './pipeline/aggregate.ts'
 import { CommandPipeline } from './pipeline/command-pipeline.ts'
 import type { PipelinePorts } from './pipeline/command-pipeline.ts'
+import { Pacer } from './pipeline/pacer.ts'
 import { priceBookDecider } from './pricing/price-book.ts'
 import type { PriceBook, PriceBookEvent, PublishPrice } from './pricing/price-book.ts'
 
 export const jobAggregate: Aggregate<JobState, JobCommand, JobEvent> = {
   category: 'job',
+  isShared: false,
   decider: jobDecider,
   owns: isJobEvent,
   snapshot: null,
@@ -29,6 +31,7 @@ export const jobAggregate: Aggregate<JobState, JobCommand, JobEvent> = {
 
 export const accountAggregate: Aggregate<Account, AccountCommand, AccountEvent> = {
   category: 'account',
+  isShared: true,
   decider: accountDecider,
   owns: isAccountEvent,
   snapshot: {
@@ -41,6 +44,7 @@ export const accountAggregate: Aggregate<Account, AccountCommand, AccountEvent> 
 
 export const priceBookAggregate: Aggregate<PriceBook, PublishPrice, PriceBookEvent> = {
   category: 'price-book',
+  isShared: false,
   decider: priceBookDecider,
   owns: isPriceBookEvent,
   snapshot: null,
@@ -48,6 +52,7 @@ export const priceBookAggregate: Aggregate<PriceBook, PublishPrice, PriceBookEve
 
 export const operatorsAggregate: Aggregate<Operators, RegisterOperator, OperatorsEvent> = {
   category: 'operators',
+  isShared: false,
   decider: operatorsDecider,
   owns: isOperatorsEvent,
   snapshot: null,
@@ -62,10 +67,11 @@ export type Pipelines = {
 }
 
 export function openPipelines(ports: PipelinePorts): Pipelines {
+  const pacer = new Pacer(ports.clock)
   return {
-    jobs: new CommandPipeline(jobAggregate, ports),
-    accounts: new CommandPipeline(accountAggregate, ports),
-    priceBook: new CommandPipeline(priceBookAggregate, ports),
-    operators: new CommandPipeline(operatorsAggregate, ports),
+    jobs: new CommandPipeline(jobAggregate, ports, pacer),
+    accounts: new CommandPipeline(accountAggregate, ports, pacer),
+    priceBook: new CommandPipeline(priceBookAggregate, ports, pacer),
+    operators: new CommandPipeline(operatorsAggregate, ports, pacer),
   }
 }

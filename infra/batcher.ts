@@ -8,6 +8,8 @@ export type BatcherOptions<T> = {
   readonly batchMax: number
   /** Starts a batch; the returned function is asked for each item that waits. */
   readonly selection?: () => Selection<T>
+  /** Pause after a batch of several items, so that a busy time makes few batches; ms. */
+  readonly restMs?: number
   /** Does the work. It settles the items itself and never rejects. */
   readonly run: (batch: readonly T[]) => Promise<void>
 }
@@ -41,11 +43,19 @@ export class Batcher<T> {
       const batch = this.#take()
       if (batch.length === 0) return
       this.#inFlight += 1
-      void this.#options.run(batch).finally(() => {
-        this.#inFlight -= 1
-        this.#start()
-      })
+      void this.#options
+        .run(batch)
+        .then(() => this.#rest(batch.length))
+        .finally(() => {
+          this.#inFlight -= 1
+          this.#start()
+        })
     }
+  }
+
+  async #rest(items: number): Promise<void> {
+    const { restMs = 0 } = this.#options
+    if (restMs > 0 && items > 1) await new Promise((resolve) => setTimeout(resolve, restMs))
   }
 
   #take(): T[] {

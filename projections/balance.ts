@@ -101,7 +101,7 @@ function reads(event: Recorded): readonly RowRef[] {
   const refs: RowRef[] = [{ table: accountBalanceTable, key: event.meta.orgId }]
   const grant = (key: string) => refs.push({ table: creditGrantTable, key })
   const hold = (key: string) => refs.push({ table: creditHoldTable, key })
-  if (event.type === 'CreditsHeld' || event.type === 'HoldSettled') hold(event.data.holdId)
+  if (event.type === 'HoldSettled') hold(event.data.holdId)
   if (event.type === 'UsageRecorded') hold(event.data.holdId)
   if (event.type === 'CreditsExpired') grant(event.data.grantId)
   if (event.type === 'UsageRecorded' || event.type === 'CreditsRevoked') {

@@ -64,7 +64,7 @@ const jobIdOf = (event: Recorded): string => event.stream.slice('job-'.length)
 function reads(event: Recorded): readonly RowRef[] {
   if (!event.stream.startsWith('job-')) return []
   return [
-    { table: jobQueueTable, key: jobIdOf(event) },
+    { table: jobQueueTable, key: jobIdOf(event), isNew: event.type === 'JobSubmitted' },
     { table: queueTurnTable, key: event.meta.orgId },
     { table: queueTurnTable, key: served },
   ]

@@ -50,6 +50,7 @@ export const jobStatusTable = defineTable<JobStatusRow>({
 })
 
 const name = 'job_status'
+const isFirst = (event: Recorded): boolean => event.type === 'JobSubmitted'
 
 export function jobStatus(alarm: HoleAlarm): Projection {
   /** Changes the row of the event's job, once per revision. */
@@ -69,7 +70,7 @@ export function jobStatus(alarm: HoleAlarm): Projection {
     tables: [jobStatusTable],
     reads: (event) =>
       event.stream.startsWith('job-')
-        ? [{ table: jobStatusTable, key: event.stream.slice('job-'.length) }]
+        ? [{ table: jobStatusTable, key: event.stream.slice('job-'.length), isNew: isFirst(event) }]
         : [],
     handlers: {
       JobSubmitted: ({ data, revision }, rows) => {

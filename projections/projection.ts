@@ -2,7 +2,13 @@ import type { EventType, Recorded, WeirEvent } from '../domain/catalog.ts'
 import type { Row, Table } from '../domain/ports/read-model-store.ts'
 
 /** A row that a projection wants to see before it handles an event. */
-export type RowRef = { readonly table: Table; readonly key: string }
+export type RowRef = {
+  readonly table: Table
+  readonly key: string
+  /** This event makes the row, so there is nothing to load: no event is handled twice, because
+   * rows and checkpoint change together. */
+  readonly isNew?: boolean
+}
 
 /** The rows of the page in work. A write is visible to the next event of the page. */
 export type Rows = {

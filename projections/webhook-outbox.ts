@@ -162,7 +162,8 @@ function reads(event: Recorded): readonly RowRef[] {
   if (!event.stream.startsWith('job-')) return []
   const key = jobIdOf(event)
   // The status of the job is in the page already, for the projection that keeps it.
-  return [endpoints, { table: jobWebhookTable, key }, { table: jobStatusTable, key }]
+  const isNew = event.type === 'JobSubmitted'
+  return [endpoints, { table: jobWebhookTable, key, isNew }, { table: jobStatusTable, key, isNew }]
 }
 
 function jobIdOf(event: Recorded): string {

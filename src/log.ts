@@ -54,7 +54,7 @@ function openFile(folder: string, role: string) {
   mkdirSync(folder, { recursive: true })
   const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0
   if (size > logBytesMax) renameSync(file, `${file}.1`)
-  return pino.destination({ dest: file, sync: true, mkdir: true })
+  return pino.destination({ dest: file, sync: false })
 }
 
 /** Opens the log of a role. */
@@ -65,7 +65,10 @@ export function openLog({ role, version, level, folder }: LogOptions): Log {
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
   }
-  const logger = pino(options, folder === undefined ? pino.destination(1) : openFile(folder, role))
+  const logger = pino(
+    options,
+    folder === undefined ? pino.destination({ dest: 1, sync: false }) : openFile(folder, role),
+  )
   return {
     debug: (fields, message) => logger.debug(allowed(fields), message),
     info: (fields, message) => logger.info(allowed(fields), message),

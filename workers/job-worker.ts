@@ -14,6 +14,8 @@ import type { Loop, LoopReport } from './loop.ts'
 const pollMs = 1_000
 /** Leases claimed in one statement at most. */
 const claimMax = 200
+/** A reason of our own: without one, each abort would make an error with its stack. */
+const woken = 'woken'
 /** Pause after a claim that failed, ms. */
 const failurePauseMs = 500
 
@@ -88,7 +90,7 @@ export class JobWorker implements Loop {
   /** Claims nothing more and lets the attempts end; when the signal aborts, gives them back. */
   async stop(signal: AbortSignal): Promise<void> {
     this.#stopping.abort()
-    this.#wake.abort()
+    this.#wake.abort(woken)
     // A claim on its way may bring more.
     await this.#claiming
     const giveBack = (): void => this.#stopAll('shutdown')
@@ -107,7 +109,7 @@ export class JobWorker implements Loop {
 
   async #listen(): Promise<void> {
     const { announcements, signals, jobTypes } = this.#options
-    const heard = (): void => this.#wake.abort()
+    const heard = (): void => this.#wake.abort(woken)
     this.#unlisten = await Promise.all([
       announcements.listen([...jobTypes.keys()], heard),
       signals.subscribe('job_cancel', ({ jobIds }) => {
@@ -182,7 +184,7 @@ export class JobWorker implements Loop {
     } finally {
       this.#held.delete(epoch)
       this.#options.progress.forget(jobId)
-      this.#wake.abort()
+      this.#wake.abort(woken)
       if (this.#held.size === 0 && this.#stopping.signal.aborted) this.#idle()
     }
   }

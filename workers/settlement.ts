@@ -14,6 +14,8 @@ import type { Turn } from './repeat.ts'
 
 const pageEventsMax = 1_000
 const idleMs = 500
+/** Ends of jobs are settled a little later and together; nobody waits for it, ms. */
+const gatherMs = 20
 const checkpoint = { name: 'settlement', version: 1 }
 
 export type SettlementOptions = {
@@ -52,6 +54,7 @@ export function settlement(options: SettlementOptions): Loop {
     await Promise.all(knownEvents(events).filter(isJobEnd).map(settle))
     await store.commit([{ name, version, from, to: position }], [], 'live')
     stand = position
+    await clock.sleep(gatherMs)
     return 'busy'
   }
 

@@ -21,5 +21,7 @@ export type Aggregate<State, Command, Event extends StorableEvent> = {
   readonly decider: Decider<State, Command, Event>
   /** Tells the aggregate's events from anything else that a stream may hold. */
   readonly owns: (event: { readonly type: string; readonly data: object }) => event is Event
+  /** Whether several processes write one stream at the same time. */
+  readonly isShared: boolean
   readonly snapshot: SnapshotPolicy<State> | null
 }

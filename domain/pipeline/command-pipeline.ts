@@ -14,6 +14,7 @@ import type { EventStore } from '../ports/event-store.ts'
 import type { Ids } from '../ports/ids.ts'
 import type { SnapshotStore } from '../ports/snapshot-store.ts'
 import type { Aggregate, StorableEvent } from './aggregate.ts'
+import { Pacer } from './pacer.ts'
 
 /**
  * The way of every command: load, decide, append; retry on conflict; repeat an unknown outcome
@@ -78,13 +79,21 @@ type Answer<State, Event> =
 export class CommandPipeline<State, Command, Event extends StorableEvent> {
   readonly #aggregate: Aggregate<State, Command, Event>
   readonly #ports: PipelinePorts
+  readonly #pacer: Pacer
+  readonly #loads = new Map<string, Promise<Loaded<State>>>()
   readonly #cache = new Map<string, Loaded<State>>()
   readonly #waiting = new Map<string, Waiting<State, Command, Event>[]>()
   readonly #snapshotAt = new Map<string, number>()
 
-  constructor(aggregate: Aggregate<State, Command, Event>, ports: PipelinePorts) {
+  /** @param pacer shared by the pipelines of a process, so that their appends go together */
+  constructor(
+    aggregate: Aggregate<State, Command, Event>,
+    ports: PipelinePorts,
+    pacer = new Pacer(ports.clock),
+  ) {
     this.#aggregate = aggregate
     this.#ports = ports
+    this.#pacer = pacer
   }
 
   /** @throws DomainError when the command is refused or the store cannot be reached */
@@ -97,12 +106,24 @@ export class CommandPipeline<State, Command, Event extends StorableEvent> {
         return
       }
       this.#waiting.set(stream, [waiting])
-      queueMicrotask(() => void this.#drain(stream))
+      void this.#drain(stream)
     })
   }
 
-  /** The state as it is now: reads what the stream has gained since it was last seen. */
-  async load(stream: string): Promise<Loaded<State>> {
+  /** The state as it is now. Whoever asks before the stream is read shares the reading. */
+  load(stream: string): Promise<Loaded<State>> {
+    const shared = this.#loads.get(stream)
+    if (shared) return shared
+    const load = this.#pacer.beat().then(() => {
+      this.#loads.delete(stream)
+      return this.#load(stream)
+    })
+    this.#loads.set(stream, load)
+    return load
+  }
+
+  /** Reads what the stream has gained since it was last seen. */
+  async #load(stream: string): Promise<Loaded<State>> {
     const known = this.#cache.get(stream) ?? (await this.#fromSnapshot(stream))
     const events = await this.#read(stream, known.revision + 1)
     return this.#remember(stream, this.#advance(known, events))
@@ -115,6 +136,7 @@ export class CommandPipeline<State, Command, Event extends StorableEvent> {
 
   async #drain(stream: string): Promise<void> {
     for (;;) {
+      await this.#pacer.beat()
       const queue = this.#waiting.get(stream) ?? []
       if (queue.length === 0) break
       const batch = queue.splice(0, batchMax)
@@ -131,9 +153,11 @@ export class CommandPipeline<State, Command, Event extends StorableEvent> {
   }
 
   async #execute(stream: string, batch: readonly Waiting<State, Command, Event>[]) {
-    let known = this.#cache.get(stream)
+    // A state that other processes move too is nearly always behind: reading what is new, together
+    // with the other streams of the beat, costs less than an append that loses.
+    let known = this.#aggregate.isShared ? undefined : this.#cache.get(stream)
     let fresh = known === undefined
-    known ??= await this.load(stream)
+    known ??= await this.#load(stream)
     for (let conflicts = 0; ; conflicts++) {
       const decided = this.#decide(known, batch)
       if (decided.events.length === 0) {
@@ -147,7 +171,7 @@ export class CommandPipeline<State, Command, Event extends StorableEvent> {
       if (conflicts > 2) {
         await this.#ports.clock.sleep(this.#ports.ids.random01() * conflictPauseMsMax)
       }
-      known = await this.load(stream)
+      known = await this.#load(stream)
       fresh = true
     }
   }

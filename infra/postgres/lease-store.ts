@@ -8,6 +8,7 @@ import type {
   RenewalRequest,
 } from '../../domain/ports/lease-store.ts'
 import { LeaseStore } from '../../domain/ports/lease-store.ts'
+import { Batcher } from '../batcher.ts'
 
 type LeaseRow = {
   readonly job_id: string
@@ -85,13 +86,30 @@ const expiredStatement = `
   ) lost
   ORDER BY expires_at NULLS LAST LIMIT $2`
 
+type Release = {
+  readonly released: readonly ReleasedLease[]
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+const releasesMax = 500
+const releaseRestMs = 5
+
 /** Leases in Postgres. `job_queue` is read, `job_lease` is ours. */
 export class PostgresLeaseStore extends LeaseStore {
   readonly #pool: pg.Pool
+  /** Jobs end one by one; their leases are given back together. */
+  readonly #releases: Batcher<Release>
 
   constructor(pool: pg.Pool) {
     super()
     this.#pool = pool
+    this.#releases = new Batcher({
+      inFlightMax: 1,
+      batchMax: releasesMax,
+      restMs: releaseRestMs,
+      run: (batch) => this.#release(batch),
+    })
   }
 
   override async claim({ owner, jobTypes, limit, now, leaseMs }: Claim) {
@@ -115,16 +133,28 @@ export class PostgresLeaseStore extends LeaseStore {
     }
   }
 
-  override async release(released: readonly ReleasedLease[]): Promise<void> {
-    await this.#pool.query({
-      name: 'release-leases',
-      text: releaseStatement,
-      values: [
-        released.map((lease) => lease.jobId),
-        released.map((lease) => lease.epoch),
-        released.map((lease) => lease.revision),
-      ],
+  override release(released: readonly ReleasedLease[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#releases.add({ released, resolve, reject })
     })
+  }
+
+  async #release(batch: readonly Release[]): Promise<void> {
+    const released = batch.flatMap((release) => release.released)
+    try {
+      await this.#pool.query({
+        name: 'release-leases',
+        text: releaseStatement,
+        values: [
+          released.map((lease) => lease.jobId),
+          released.map((lease) => lease.epoch),
+          released.map((lease) => lease.revision),
+        ],
+      })
+      for (const { resolve } of batch) resolve()
+    } catch (error) {
+      for (const { reject } of batch) reject(error)
+    }
   }
 
   override async expired(now: number, limit: number): Promise<readonly ExpiredLease[]> {

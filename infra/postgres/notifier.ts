@@ -8,6 +8,9 @@ export const payloadBytesMax = 7_900
 
 const batchMax = 200
 
+/** Whoever listens reads in pages: under load a bell every few milliseconds is enough. */
+const restMs = 4
+
 /** Beyond it notifications are lost at once: Postgres has been away for long. */
 const waitingMax = 10_000
 
@@ -28,6 +31,7 @@ export class Notifier {
     this.#batcher = new Batcher<Notification>({
       inFlightMax: 1,
       batchMax,
+      restMs,
       run: (batch) => this.#send(batch),
     })
   }

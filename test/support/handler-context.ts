@@ -1,7 +1,12 @@
 import type { Json } from '../../domain/json.ts'
 import type { Clock } from '../../domain/ports/clock.ts'
 import type { ObjectStore } from '../../domain/ports/object-store.ts'
-import type { HandlerContext, OpenedInput, Units } from '../../workers/handlers/handler.ts'
+import type {
+  HandlerContext,
+  OpenedInput,
+  StepContext,
+  Units,
+} from '../../workers/handlers/handler.ts'
 
 /** What a job leaves behind, kept from one attempt to the next. */
 export type JobTrace = {
@@ -29,7 +34,15 @@ export type AttemptOptions = {
 export function handlerContext(options: AttemptOptions): HandlerContext<unknown> {
   const { input, objects, clock, trace, attempt = 1, files } = options
   const signal = options.signal ?? new AbortController().signal
+  const call: StepContext['call'] = async (provider, run) => {
+    signal.throwIfAborted()
+    const idempotencyKey = `call-${trace.calls.length}`
+    const { value, units, model } = await run({ idempotencyKey, signal })
+    trace.calls.push({ provider: provider.provider, model: model ?? provider.model, units })
+    return value
+  }
   return {
+    call,
     ...{ jobId: 'job-1', orgId: 'org-1', attempt, input, signal },
     progress: (percent) => {
       trace.progress.push(percent)
@@ -38,16 +51,9 @@ export function handlerContext(options: AttemptOptions): HandlerContext<unknown>
       signal.throwIfAborted()
       const done = trace.steps.get(name)
       if (done !== undefined) return done as Awaited<ReturnType<typeof run>>
-      const output = await run()
+      const output = await run({ call })
       trace.steps.set(name, output)
       return output
-    },
-    call: async (call, run) => {
-      signal.throwIfAborted()
-      const idempotencyKey = `call-${trace.calls.length}`
-      const { value, units, model } = await run({ idempotencyKey, signal })
-      trace.calls.push({ provider: call.provider, model: model ?? call.model, units })
-      return value
     },
     store: (name, body, contentType) => {
       const key = `results/job-1/${attempt}/${name}`

@@ -28,6 +28,12 @@ export type OpenedInput = {
   readonly body: AsyncIterable<Uint8Array>
 }
 
+/** What the work of a step is given: its calls are numbered within it. */
+export type StepContext = {
+  /** Wraps one paid call: limits, deadline, metrics, and one usage record when it has delivered. */
+  call<T>(call: ProviderCall, run: (context: CallContext) => Promise<CallOutcome<T>>): Promise<T>
+}
+
 /**
  * What a handler is given for one attempt. Every method rejects once `signal` aborts; a handler
  * lets that rejection pass.
@@ -48,8 +54,11 @@ export type HandlerContext<Input> = {
    */
   progress(percent: number, message?: string): void
 
-  /** Runs once per job: a later attempt gets the stored value. Names are unique within the job. */
-  step<T extends Json>(name: string, run: () => Promise<T>): Promise<T>
+  /**
+   * Runs once per job: a later attempt gets the stored value. The name is unique within the job.
+   * Calls that belong to the step are made through it.
+   */
+  step<T extends Json>(name: string, run: (step: StepContext) => Promise<T>): Promise<T>
 
   /** Wraps one paid call: limits, deadline, metrics, and one usage record when it has delivered. */
   call<T>(call: ProviderCall, run: (context: CallContext) => Promise<CallOutcome<T>>): Promise<T>

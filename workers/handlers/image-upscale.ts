@@ -61,13 +61,13 @@ export const imageUpscale = defineJobType(definition)
 
 async function run(context: HandlerContext<UpscaleInput>) {
   const { scale, format } = context.input
-  const { object, width, height } = await context.step('upscale', async () => {
+  const { object, width, height } = await context.step('upscale', async (step) => {
     const picture = await readAll(context)
     context.progress(10, 'picture read')
     const { planUpscale, upscale } = await import('./picture.ts')
     const plan = await planUpscale(picture, scale, format)
     // The call is paid once the result is stored, so that no failure costs anything.
-    return context.call(oneImage, async ({ signal }) => {
+    return step.call(oneImage, async ({ signal }) => {
       const { width, height, contentType } = plan
       context.progress(20, `making ${width} × ${height} pixels`)
       const pixels = upscale(picture, plan, signal)

@@ -1,5 +1,5 @@
 import { JobError } from '../job-error.ts'
-import type { HandlerContext, JobTypeDefinition } from './handler.ts'
+import type { HandlerContext, JobTypeDefinition, StepContext } from './handler.ts'
 import { defineJobType } from './job-type.ts'
 
 const stepsMax = 1000
@@ -98,16 +98,20 @@ async function run(context: HandlerContext<SandboxInput>) {
   const { steps, outputBytes = 0 } = context.input
   const done: StepDone[] = []
   for (let step = 1; step <= steps; step += 1) {
-    done.push(await context.step(`step-${step}`, () => runStep(context, step)))
+    done.push(await context.step(`step-${step}`, (calls) => runStep(context, calls, step)))
   }
   const body = encodeResult(done, outputBytes)
   return { object: await context.store('result.json', body, 'application/json') }
 }
 
-async function runStep(context: HandlerContext<SandboxInput>, step: number): Promise<StepDone> {
+async function runStep(
+  context: HandlerContext<SandboxInput>,
+  calls: StepContext,
+  step: number,
+): Promise<StepDone> {
   const { attempt, input } = context
   failIfTold(input.fail, step, attempt)
-  await context.call(oneCall, async () => {
+  await calls.call(oneCall, async () => {
     if (input.stepMs > 0) await context.sleep(input.stepMs)
     return { value: null, units: oneCall.units }
   })

@@ -1,0 +1,94 @@
+import { keyOf, ReadModelStore } from '../domain/ports/read-model-store.ts'
+import type {
+  CheckpointMove,
+  Generation,
+  Row,
+  Table,
+  TableChange,
+} from '../domain/ports/read-model-store.ts'
+
+/** Rows kept per table; the oldest go first. A row is some hundred bytes, seldom 20 KB. */
+const rowsMax = 5_000
+
+/**
+ * Keeps the rows that were written last, for the one projector that writes them: most events touch
+ * a row that an event just before them has touched. Another writer would move the checkpoint, which
+ * fails the next commit, and that empties the cache.
+ */
+export class CachedRows extends ReadModelStore {
+  readonly #store: ReadModelStore
+  /** Null for a key that has no row. */
+  readonly #tables = new Map<string, Map<string, Row | null>>()
+
+  constructor(store: ReadModelStore) {
+    super()
+    this.#store = store
+  }
+
+  override checkpoint(name: string, version: number, generation: Generation) {
+    return this.#store.checkpoint(name, version, generation)
+  }
+
+  override async load(table: Table, keys: readonly string[], generation: Generation) {
+    const rows = this.#rowsOf(table, generation)
+    const known: Row[] = []
+    const missing: string[] = []
+    for (const key of keys) {
+      const row = rows.get(key)
+      if (row) known.push(row)
+      else if (row === undefined) missing.push(key)
+    }
+    if (missing.length === 0) return known
+    const loaded = await this.#store.load(table, missing, generation)
+    for (const key of missing) this.#keep(table, generation, { key, row: null })
+    for (const row of loaded) this.#keep(table, generation, { key: keyOf(table, row), row })
+    return [...known, ...loaded]
+  }
+
+  override async commit(
+    moves: readonly CheckpointMove[],
+    changes: readonly TableChange[],
+    generation: Generation,
+  ): Promise<void> {
+    try {
+      await this.#store.commit(moves, changes, generation)
+    } catch (error) {
+      this.#tables.clear()
+      throw error
+    }
+    for (const { table, put, remove } of changes) {
+      if (table.appendOnly) continue
+      for (const row of put) this.#keep(table, generation, { key: keyOf(table, row), row })
+      for (const key of remove) this.#keep(table, generation, { key, row: null })
+    }
+  }
+
+  override beginRebuild(name: string, tables: readonly Table[]): Promise<void> {
+    return this.#store.beginRebuild(name, tables)
+  }
+
+  override async swap(name: string, version: number, tables: readonly Table[]): Promise<boolean> {
+    this.#tables.clear()
+    return this.#store.swap(name, version, tables)
+  }
+
+  #keep(
+    table: Table,
+    generation: Generation,
+    { key, row }: { readonly key: string; readonly row: Row | null },
+  ): void {
+    const rows = this.#rowsOf(table, generation)
+    rows.delete(key)
+    rows.set(key, row)
+    if (rows.size <= rowsMax) return
+    const oldest = rows.keys().next()
+    if (!oldest.done) rows.delete(oldest.value)
+  }
+
+  #rowsOf(table: Table, generation: Generation): Map<string, Row | null> {
+    const name = `${generation}:${table.name}`
+    const rows = this.#tables.get(name) ?? new Map<string, Row | null>()
+    this.#tables.set(name, rows)
+    return rows
+  }
+}
