@@ -39,7 +39,7 @@ const submitted = (webhook: JobSpec['webhook'] = null): JobEvent =>
   job.submitted({ webhook, metadata: { order: 7 } })
 
 describe('a registered endpoint', () => {
-  test('hears of jobs that name no webhook, as much as a webhook that does not choose', async () => {
+  test('hears of jobs without a webhook what a webhook hears that does not choose', async () => {
     const { rows, account, job: event, deliveries } = world()
     await rows.page(account([a.registerEndpoint('e1')]))
     await rows.page([event(submitted()), event(job.started(1)), event(job.stepCompleted('s1'))])
