@@ -36,6 +36,10 @@ export const catalog: { readonly [Type in EventType]: Category } = {
   WebhookEndpointRemoved: 'account',
   WebhookSecretRotated: 'account',
   WebhookEndpointDisabled: 'account',
+  LimitsSet: 'account',
+  AccountThrottled: 'account',
+  AccountBanned: 'account',
+  AccountReinstated: 'account',
   PricePublished: 'price-book',
   OperatorRegistered: 'operators',
 }

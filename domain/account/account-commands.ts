@@ -1,5 +1,7 @@
 import type { ApiKeyIssued, UsageRecorded } from './account-events.ts'
 import type { GrantKind } from './burn.ts'
+import type { Planned } from './quota.ts'
+import type { StandingCommand } from './standing.ts'
 import type { WebhookEndpointCommand } from './webhook-endpoints.ts'
 
 // What can be asked of an account. Times and ids arrive in the command.
@@ -46,6 +48,12 @@ export type AccountCommand =
       readonly amount: bigint
       readonly at: string
       readonly expiresAt: string
+      /** Whose quotas it counts for, beside the org's. */
+      readonly userId?: string | null
+      /** What the job will use at most, by provider. */
+      readonly planned?: readonly Planned[]
+      /** The limits that admission has judged by; refused as stale when there are newer ones. */
+      readonly standingVersion?: number
     }
   | { readonly type: 'RecordUsage'; readonly usage: Usage; readonly at: string }
   | {
@@ -55,3 +63,4 @@ export type AccountCommand =
       readonly outcome: string
     }
   | WebhookEndpointCommand
+  | StandingCommand

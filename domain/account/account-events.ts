@@ -1,5 +1,6 @@
 import type { Units } from '../pricing/price-book.ts'
 import type { GrantKind } from './burn.ts'
+import type { Limit } from './limits.ts'
 
 // The storage format of account streams: names and fields never change, they get versions.
 // Every amount is a string of an integer: micro-credits, unless the name says otherwise.
@@ -13,6 +14,12 @@ export const allScopes: readonly Scope[] = [
   'webhooks:write',
 ]
 export type StoredAllocation = { readonly grantId: string; readonly amountMicro: string }
+/** What a job will use of one provider at most. */
+export type StoredPlan = {
+  readonly provider: string
+  readonly amountMicro: string
+  readonly units: Units
+}
 
 /** An organisation has an account, with the overdraft that it may use. */
 export type AccountOpened = {
@@ -82,6 +89,10 @@ export type CreditsHeld = {
     readonly amountMicro: string
     readonly heldAt: string
     readonly expiresAt: string
+    /** Whose quotas it counts for; absent for nobody's but the org's. */
+    readonly userId?: string
+    /** Absent when it is not known any more what the job will call. */
+    readonly planned?: readonly StoredPlan[]
   }
 }
 /** A provider call was metered and charged, exactly once. */
@@ -164,6 +175,40 @@ export type WebhookEndpointDisabled = {
   }
 }
 
+/** From now on these are the organisation's limits; what was used of them stays used. */
+export type LimitsSet = {
+  readonly type: 'LimitsSet'
+  readonly data: {
+    readonly limits: readonly Limit[]
+    readonly previous: readonly Limit[]
+    readonly reason: string
+    readonly setAt: string
+  }
+}
+/** The organisation may submit only so much for a while. */
+export type AccountThrottled = {
+  readonly type: 'AccountThrottled'
+  readonly data: {
+    readonly requestsPerMinute: number
+    /** Null for until it is reinstated. */
+    readonly until: string | null
+    readonly reason: string
+    readonly throttledAt: string
+  }
+}
+/** The organisation may submit nothing more; what runs ends as it would. */
+export type AccountBanned = {
+  readonly type: 'AccountBanned'
+  readonly data: { readonly reason: string; readonly bannedAt: string }
+}
+/** Ban and throttle are lifted. */
+export type AccountReinstated = {
+  readonly type: 'AccountReinstated'
+  readonly data: { readonly reason: string; readonly reinstatedAt: string }
+}
+
+export type StandingEvent = LimitsSet | AccountThrottled | AccountBanned | AccountReinstated
+
 export type WebhookEndpointEvent =
   | WebhookEndpointRegistered
   | WebhookEndpointRemoved
@@ -181,3 +226,4 @@ export type AccountEvent =
   | UsageRecorded
   | HoldSettled
   | WebhookEndpointEvent
+  | StandingEvent

@@ -1,19 +1,22 @@
 import { List, Map, Set } from 'immutable'
 import type { Json } from '../json.ts'
 import type { Account } from './account.ts'
+import type { StoredPlan } from './account-events.ts'
 import type { Grant } from './burn.ts'
+import { decodeQuota, encodeQuota, planOf, storedPlan } from './quota.ts'
+import type { StoredQuota } from './quota.ts'
 
 // How an account is kept in a snapshot. Changing the shape means raising the version: older
 // snapshots are then ignored and the stream is folded from its beginning once.
 
-export const accountSnapshotVersion = 2
+export const accountSnapshotVersion = 3
 
 /** Events between two snapshots of one account. */
 export const accountSnapshotEvery = 2_000
 
 /** The stored form: JSON with amounts as strings. */
 export function encodeAccount(account: Account): Json {
-  const { grants, holds, closed, entryIds, keys, ...plain } = account
+  const { grants, holds, closed, entryIds, keys, quota, ...plain } = account
   return {
     ...plain,
     overdraft: plain.overdraft.toString(),
@@ -33,13 +36,22 @@ export function encodeAccount(account: Account): Json {
         hold.heldAt,
         hold.expiresAt,
         hold.usageIds.toArray(),
+        hold.userId,
+        storedPlan(hold.planned),
       ]),
+    quota: encodeQuota(quota),
     closed: closed.order.toArray().map((id) => [id, closed.usageIds.get(id)?.toArray() ?? []]),
   }
 }
 
-type StoredHold = readonly [string, string, string, string, string, string, readonly string[]]
-type StoredAccount = Pick<Account, 'orgId' | 'name' | 'keys' | 'revokedKeyIds' | 'endpoints'> & {
+type StoredHold = readonly [
+  ...[string, string, string, string, string, string, readonly string[]],
+  string | null,
+  readonly StoredPlan[],
+]
+type Plain = 'orgId' | 'name' | 'keys' | 'revokedKeyIds' | 'endpoints' | 'standing'
+type StoredAccount = Pick<Account, Plain> & {
+  readonly quota: StoredQuota
   readonly overdraft: string
   readonly posted: string
   readonly held: string
@@ -63,6 +75,7 @@ export function decodeAccount(state: Json): Account | null {
     grants: state.grants.map((grant) => ({ ...grant, remaining: BigInt(grant.remaining) })),
     entryIds: Set(state.entryIds),
     holds: Map(state.holds.map(decodeHold)),
+    quota: decodeQuota(state.quota),
     closed: {
       usageIds: Map(closed),
       order: List(closed.map(([id]) => id)),
@@ -71,11 +84,13 @@ export function decodeAccount(state: Json): Account | null {
   }
 }
 
-function decodeHold([holdId, jobId, remaining, charged, heldAt, expiresAt, ids]: StoredHold) {
+function decodeHold(stored: StoredHold) {
+  const [holdId, jobId, remaining, charged, heldAt, expiresAt, ids, userId, planned] = stored
   const amounts = { remaining: BigInt(remaining), charged: BigInt(charged) }
-  return [holdId, { jobId, ...amounts, heldAt, expiresAt, usageIds: Set(ids) }] as const
+  const about = { jobId, heldAt, expiresAt, userId, planned: planOf(planned) }
+  return [holdId, { ...about, ...amounts, usageIds: Set(ids) }] as const
 }
 
 function isStoredAccount(state: unknown): state is StoredAccount {
-  return typeof state === 'object' && state !== null && 'holds' in state && 'endpoints' in state
+  return typeof state === 'object' && state !== null && 'holds' in state && 'quota' in state
 }

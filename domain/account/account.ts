@@ -9,6 +9,7 @@ import type { AccountCommand } from './account-commands.ts'
 import type {
   AccountEvent,
   CreditsGranted,
+  CreditsHeld,
   Scope,
   StoredAllocation,
   UsageRecorded,
@@ -17,6 +18,11 @@ import { allocate, burn, expiriesMax, insertGrant, isExpired } from './burn.ts'
 import type { Allocation, Grant } from './burn.ts'
 import { noClosedHolds, remember, rememberLate } from './closed-holds.ts'
 import type { ClosedHolds } from './closed-holds.ts'
+import { requireCovered } from './covered.ts'
+import { consume, noQuota, planAfter, planOf, requireQuota, reserve, storedPlan } from './quota.ts'
+import type { Planned, Quota } from './quota.ts'
+import { decideStanding, evolveStanding, goodStanding, requireAdmission } from './standing.ts'
+import type { Standing } from './standing.ts'
 import { decideEndpoints, evolveEndpoints, noEndpoints } from './webhook-endpoints.ts'
 import type { WebhookEndpoints } from './webhook-endpoints.ts'
 
@@ -40,6 +46,8 @@ export type Hold = {
   readonly heldAt: string
   readonly expiresAt: string
   readonly usageIds: Set<string>
+  readonly userId: string | null
+  readonly planned: readonly Planned[]
 }
 export type ApiKey = {
   readonly keyId: string
@@ -65,6 +73,8 @@ export type Account = {
   readonly keys: readonly ApiKey[]
   readonly revokedKeyIds: readonly string[]
   readonly endpoints: WebhookEndpoints
+  readonly standing: Standing
+  readonly quota: Quota
 }
 
 export const noAccount: Account = {
@@ -81,6 +91,8 @@ export const noAccount: Account = {
   keys: [],
   revokedKeyIds: [],
   endpoints: noEndpoints,
+  standing: goodStanding,
+  quota: noQuota,
 }
 
 /** What can be reserved or spent at that time: credits that expired count no more. */
@@ -117,12 +129,8 @@ export function evolve(account: Account, event: AccountEvent): Account {
       const allocations = [{ grantId, amountMicro }]
       return debit(account, { amountMicro, allocations, uncoveredMicro: '0' })
     }
-    case 'CreditsHeld': {
-      const { holdId, jobId, amountMicro, heldAt, expiresAt } = event.data
-      const remaining = storedAmount(amountMicro)
-      const hold = { jobId, remaining, charged: 0n, heldAt, expiresAt, usageIds: Set<string>() }
-      return { ...account, held: account.held + remaining, holds: account.holds.set(holdId, hold) }
-    }
+    case 'CreditsHeld':
+      return held(account, event.data)
     case 'UsageRecorded':
       return used(account, event.data)
     case 'HoldSettled':
@@ -132,6 +140,11 @@ export function evolve(account: Account, event: AccountEvent): Account {
     case 'WebhookSecretRotated':
     case 'WebhookEndpointDisabled':
       return { ...account, endpoints: evolveEndpoints(account.endpoints, event) }
+    case 'LimitsSet':
+    case 'AccountThrottled':
+    case 'AccountBanned':
+    case 'AccountReinstated':
+      return { ...account, standing: evolveStanding(account.standing, event) }
     default:
       return unreachable(event)
   }
@@ -150,6 +163,19 @@ function granted(account: Account, data: CreditsGranted['data']): Account {
     debt: account.debt - covers,
     grants: remaining > 0n ? insertGrant(account.grants, grant) : account.grants,
     entryIds: account.entryIds.add(grantId),
+  }
+}
+
+function held(account: Account, data: CreditsHeld['data']): Account {
+  const { holdId, jobId, heldAt, expiresAt, userId = null } = data
+  const remaining = storedAmount(data.amountMicro)
+  const about = { jobId, heldAt, expiresAt, userId, planned: planOf(data.planned ?? []) }
+  const hold = { ...about, remaining, charged: 0n, usageIds: Set<string>() }
+  return {
+    ...account,
+    held: account.held + remaining,
+    holds: account.holds.set(holdId, hold),
+    quota: reserve(account.quota, null, hold),
   }
 }
 
@@ -174,7 +200,8 @@ function debit(account: Account, { amountMicro, allocations, uncoveredMicro }: D
 
 function used(account: Account, data: UsageRecorded['data']): Account {
   const { holdId, usageId, chargedMicro, fromHoldMicro } = data
-  const after = debit(account, { ...data, amountMicro: chargedMicro })
+  const quota = consume(account.quota, data, account.standing.limits)
+  const after = { ...debit(account, { ...data, amountMicro: chargedMicro }), quota }
   const hold = account.holds.get(holdId)
   if (!hold) return { ...after, closed: rememberLate(account.closed, holdId, usageId) }
   const fromHold = storedAmount(fromHoldMicro)
@@ -183,8 +210,14 @@ function used(account: Account, data: UsageRecorded['data']): Account {
     remaining: hold.remaining - fromHold,
     charged: hold.charged + storedAmount(chargedMicro),
     usageIds: hold.usageIds.add(usageId),
+    planned: planAfter(hold.planned, data),
   }
-  return { ...after, held: after.held - fromHold, holds: account.holds.set(holdId, next) }
+  return {
+    ...after,
+    held: after.held - fromHold,
+    holds: account.holds.set(holdId, next),
+    quota: reserve(quota, hold, next),
+  }
 }
 
 function settled(account: Account, holdId: string): Account {
@@ -195,6 +228,7 @@ function settled(account: Account, holdId: string): Account {
     held: account.held - hold.remaining,
     holds: account.holds.delete(holdId),
     closed: remember(account.closed, holdId, hold.usageIds),
+    quota: reserve(account.quota, hold, null),
   }
 }
 
@@ -227,6 +261,11 @@ export function decide(account: Account, command: AccountCommand): readonly Acco
     case 'RotateWebhookSecret':
     case 'DisableWebhookEndpoint':
       return decideEndpoints(account.endpoints, command)
+    case 'SetLimits':
+    case 'ThrottleAccount':
+    case 'BanAccount':
+    case 'ReinstateAccount':
+      return decideStanding(account.standing, command)
     default:
       return unreachable(command)
   }
@@ -281,7 +320,7 @@ function adjust(account: Account, command: Of<'AdjustCredits'>): readonly Accoun
     const terms = { kind: 'adjustment' as const, priority: 100, expiresAt: null }
     return grant(account, { type: 'GrantCredits', grantId, amount, reason, at, ...terms })
   }
-  requireAvailable(account, -amount, at)
+  requireCovered(-amount, availableAt(account, at), account.held)
   const { allocations, uncovered } = allocate(account.grants, -amount, at)
   const data = {
     revocationId: adjustmentId,
@@ -309,26 +348,18 @@ function expire(account: Account, at: string): readonly AccountEvent[] {
 }
 
 function hold(account: Account, command: Of<'HoldCredits'>): readonly AccountEvent[] {
-  const { holdId, jobId, amount, at, expiresAt } = command
+  const { holdId, jobId, amount, at, expiresAt, userId = null, planned = [] } = command
   if (account.holds.has(holdId) || account.closed.usageIds.has(holdId)) return []
   assert(amount >= 0n && amount <= amountMicroMax, 'a hold is not negative and bounded')
-  requireAvailable(account, amount, at)
-  const amountMicro = amount.toString()
-  return [{ type: 'CreditsHeld', data: { holdId, jobId, amountMicro, heldAt: at, expiresAt } }]
-}
-
-function requireAvailable(account: Account, required: bigint, at: string): void {
-  const available = availableAt(account, at)
-  if (required === 0n || required <= available) return
-  throw new DomainError(
-    'insufficient_credits',
-    `This needs ${required} micro-credits; ${available} are available, ${account.held} are held.`,
-    {
-      required: required.toString(),
-      available: available.toString(),
-      held: account.held.toString(),
-    },
-  )
+  const { standing, quota } = account
+  requireAdmission(standing, command.standingVersion)
+  const wanted = { userId, planned, remaining: amount, at, orgHeld: account.held }
+  requireQuota(quota, standing.limits, wanted)
+  requireCovered(amount, availableAt(account, at), account.held)
+  const base = { holdId, jobId, amountMicro: amount.toString(), heldAt: at, expiresAt }
+  const whose = userId === null ? {} : { userId }
+  const plan = planned.length === 0 ? {} : { planned: storedPlan(planned) }
+  return [{ type: 'CreditsHeld', data: { ...base, ...whose, ...plan } }]
 }
 
 function recordUsage(account: Account, { usage, at }: Of<'RecordUsage'>): readonly AccountEvent[] {

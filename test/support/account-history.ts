@@ -2,6 +2,7 @@ import { accountDecider } from '../../domain/account/account.ts'
 import type { ApiKey } from '../../domain/account/account.ts'
 import type { AccountCommand, Usage } from '../../domain/account/account-commands.ts'
 import type { AccountEvent } from '../../domain/account/account-events.ts'
+import type { Limit } from '../../domain/account/limits.ts'
 import { at } from './job-history.ts'
 
 type Of<Type extends AccountCommand['type']> = Extract<AccountCommand, { type: Type }>
@@ -98,6 +99,29 @@ export function rotateSecret(
 /** The receiver answered a delivery with 410. */
 export function disableEndpoint(endpointId: string): Of<'DisableWebhookEndpoint'> {
   return { type: 'DisableWebhookEndpoint', endpointId, deliveryId: 'd1', at: at(7) }
+}
+
+/** A limit of an org: by default on its requests per minute. */
+export function limit(more: Partial<Limit> = {}): Limit {
+  const terms = { scope: 'org', key: null, kind: 'requests', window: 'minute' } as const
+  return { ...terms, unit: null, max: 5, until: null, ...more }
+}
+
+export function setLimits(limits: readonly Limit[], time = at(1)): Of<'SetLimits'> {
+  return { type: 'SetLimits', limits, reason: 'plan', at: time }
+}
+
+export function throttle(
+  requestsPerMinute: number,
+  until: string | null = null,
+): Of<'ThrottleAccount'> {
+  return { type: 'ThrottleAccount', requestsPerMinute, until, reason: 'too much', at: at(1) }
+}
+
+export const ban: Of<'BanAccount'> = { type: 'BanAccount', reason: 'fraud', at: at(2) }
+
+export const reinstate: Of<'ReinstateAccount'> = {
+  ...{ type: 'ReinstateAccount', reason: 'a mistake', at: at(3) },
 }
 
 /** The events that the commands leave, each decided on what the ones before it made. */

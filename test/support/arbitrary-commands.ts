@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { grantKinds } from '../../domain/account/burn.ts'
 import type { AccountCommand } from '../../domain/account/account-commands.ts'
+import type { Limit } from '../../domain/account/limits.ts'
 import type { JobCommand } from '../../domain/job/job.ts'
 import type { RegisterOperator } from '../../domain/operators/operators.ts'
 import type { PublishPrice } from '../../domain/pricing/price-book.ts'
@@ -108,6 +109,24 @@ const endpointCommand: fc.Arbitrary<AccountCommand> = fc.oneof(
   endpointId.map(account.disableEndpoint),
 )
 
+const limit: fc.Arbitrary<Limit> = fc
+  .record({
+    scope: fc.constantFrom('org', 'user', 'provider'),
+    key: fc.constantFrom(null, 'u1', 'local'),
+    kind: fc.constantFrom('spend', 'units'),
+    window: fc.constantFrom('day', 'month'),
+    max: small(200),
+    until: fc.option(time),
+  })
+  .map((each) => ({ ...each, unit: each.kind === 'units' ? 'megapixels' : null }))
+
+const standingCommand: fc.Arbitrary<AccountCommand> = fc.oneof(
+  fc.array(limit, { maxLength: 3 }).map((limits) => account.setLimits(limits)),
+  fc.tuple(small(9), fc.option(time)).map(([rate, until]) => account.throttle(rate, until)),
+  fc.constant(account.ban),
+  fc.constant(account.reinstate),
+)
+
 export const opening: fc.Arbitrary<AccountCommand> = amount(40n).map(account.openAccount)
 
 export const accountCommand: fc.Arbitrary<AccountCommand> = fc.oneof(
@@ -116,6 +135,7 @@ export const accountCommand: fc.Arbitrary<AccountCommand> = fc.oneof(
   name('k', 3).map(account.issueKey),
   name('k', 3).map(account.revokeKey),
   { arbitrary: endpointCommand, weight: 3 },
+  { arbitrary: standingCommand, weight: 3 },
 )
 
 // The others

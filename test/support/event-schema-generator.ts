@@ -110,8 +110,10 @@ class SchemaWriter {
   #union(type: ts.UnionType, name: string): Schema {
     const literals = type.types.filter((member) => member.isStringLiteral())
     const isBoolean = type.types.some((member) => member.flags & ts.TypeFlags.BooleanLiteral)
+    // Undefined is how the compiler says that a member may be absent.
+    const apart = ts.TypeFlags.BooleanLiteral | ts.TypeFlags.Undefined
     const others = type.types.filter(
-      (member) => !member.isStringLiteral() && !(member.flags & ts.TypeFlags.BooleanLiteral),
+      (member) => !member.isStringLiteral() && !(member.flags & apart),
     )
     const schemas = others.map((member) => this.#schema(member, name))
     if (literals.length > 0) schemas.unshift({ enum: literals.map(({ value }) => value).sort() })
