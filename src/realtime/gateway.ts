@@ -91,7 +91,9 @@ export class Gateway {
       )
     })
     socket.on('unsubscribe', (request: unknown, ack: unknown) => {
-      const { channel } = readRequest(request)
+      const channel = channelOf(request)
+      // Nothing may be thrown here: it would end the process.
+      if (channel === null) return answerTo(ack)({ ok: false, code: 'not_found' })
       channels.get(channel)?.()
       channels.delete(channel)
       answerTo(ack)({ ok: true })
@@ -178,10 +180,17 @@ function mayWatchOrg(principal: Tenant): boolean {
   return principal.scopes.includes('jobs:read')
 }
 
-function readRequest(request: unknown): { channel: string; after: number | null } {
+/** The channel that a request names: `<kind>:<id>`; null when it names none. */
+function channelOf(request: unknown): string | null {
   const isObject = typeof request === 'object' && request !== null
   const channel: unknown = isObject && 'channel' in request ? request.channel : null
-  if (typeof channel !== 'string' || channel.length > 200) throw noSuchChannel()
+  return typeof channel === 'string' && /^[a-z]+:[\w-]{1,100}$/.test(channel) ? channel : null
+}
+
+function readRequest(request: unknown): { channel: string; after: number | null } {
+  const channel = channelOf(request)
+  if (channel === null) throw noSuchChannel()
+  const isObject = typeof request === 'object' && request !== null
   const after: unknown = isObject && 'after' in request ? request.after : null
   if (after === null || after === undefined) return { channel, after: null }
   if (typeof after !== 'number' || !Number.isInteger(after) || after < -1) {
