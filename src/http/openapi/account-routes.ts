@@ -122,23 +122,6 @@ export const accountRoutes: readonly Route[] = [
       },
     },
   },
-  {
-    method: 'get',
-    path: '/v1/webhook-secret',
-    operationId: 'getWebhookSecret',
-    summary: 'Get the webhook secret',
-    description: "What signs the webhooks of this organisation's jobs (Standard Webhooks 1.0.0).",
-    access: { scope: 'webhooks:write' },
-    answers: {
-      200: {
-        description: 'The secret.',
-        content: json(
-          'WebhookSecret',
-          example({ secret: 'whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDk2Z6kOqVbZs=' }),
-        ),
-      },
-    },
-  },
 ]
 
 const badUrl: Refusal = {

@@ -50,11 +50,6 @@ export const accountSchemas: Readonly<Record<string, Schema>> = {
     required: ['items'],
     properties: { items: listOf(ref('UsageSummary'), 'The most expensive first.') },
   },
-  WebhookSecret: {
-    type: 'object',
-    required: ['secret'],
-    properties: { secret: { type: 'string', pattern: '^whsec_' } },
-  },
   TokenRequest: published(tokenRequestSchema),
   ClientToken: {
     type: 'object',

@@ -15,6 +15,7 @@ import { parameters } from './parameters.ts'
 import { problemSchemas } from './problems.ts'
 import type { Route } from './route.ts'
 import { socket, socketSchemas } from './socket.ts'
+import { webhookRoutes } from './webhook-routes.ts'
 import { webhooks, webhookSchemas } from './webhooks.ts'
 
 /** What an installation adds to the document. */
@@ -41,6 +42,11 @@ const areas: readonly Area[] = [
     name: 'Account',
     description: 'What your organisation has, uses and hands out.',
     routes: accountRoutes,
+  },
+  {
+    name: 'Webhook endpoints',
+    description: 'Where webhooks go, and what became of them.',
+    routes: webhookRoutes,
   },
   {
     name: 'Objects',

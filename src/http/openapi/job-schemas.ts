@@ -65,6 +65,14 @@ function jobRequest(types: readonly JobType[]): Schema {
   }
 }
 
+/** What lists, streams and sockets tell of a transition. */
+export const jobEventMembers = {
+  revision: count('Its number within the job, from 0, without holes.'),
+  type: choice(Object.values(publicEventTypes), 'What happened.'),
+  at: time('When.'),
+  job: ref('Job'),
+}
+
 const jobViews = {
   Job: object<JobView>('A job as it is now.', {
     jobId: uuid('A UUIDv7: ids that come later sort later.'),
@@ -122,12 +130,7 @@ const jobViews = {
     events: url('Its events, as a list or a stream.'),
     result: url('Its result.'),
   }),
-  JobEvent: object<JobEventView>('Something that happened to a job.', {
-    revision: count('Its number within the job, from 0, without holes.'),
-    type: choice(Object.values(publicEventTypes), 'What happened.'),
-    at: time('When.'),
-    job: ref('Job'),
-  }),
+  JobEvent: object<JobEventView>('Something that happened to a job.', jobEventMembers),
   JobPage: pageOf('Job'),
   JobEventPage: pageOf('JobEvent'),
 }

@@ -1,8 +1,9 @@
 import { jobStatuses } from '../../queries/list-jobs.ts'
 import { usageGroups } from '../../queries/list-usage.ts'
+import { deliveryStatuses } from '../../queries/list-webhook-deliveries.ts'
 import { limitDefault, limitMax } from '../paging.ts'
 import { waitSecondsMax } from '../prefer.ts'
-import { jobId, keyId, orgId } from './examples.ts'
+import { deliveryId, endpointId, jobId, keyId, orgId } from './examples.ts'
 import type { Parameter } from './openapi.ts'
 import { choice, time } from './schema.ts'
 
@@ -25,6 +26,8 @@ export const parameters = {
     'The id of the API key: what stands between its second and third `_`.',
     keyId,
   ),
+  endpointId: path('endpointId', 'The id of the endpoint, a UUID.', endpointId),
+  deliveryId: path('deliveryId', 'The `webhook-id` of the delivery.', deliveryId),
   objectKey: path(
     'objectKey',
     'Where the object is; may hold slashes.',
@@ -32,6 +35,11 @@ export const parameters = {
   ),
 
   status: query('status', 'Only jobs in this state.', choice(jobStatuses, 'A state.')),
+  deliveryStatus: query(
+    'status',
+    'Only deliveries in this state.',
+    choice(deliveryStatuses, 'A state.'),
+  ),
   type: query('type', 'Only jobs of this type.', filterText),
   userId: query('userId', 'Only what belongs to this user of yours.', filterText),
   ofJob: query('jobId', 'Only calls of this job.', filterText),

@@ -1,8 +1,10 @@
+import type { JobEventView } from '../../../domain/job/job-view.ts'
 import { balance, jobId, orgId, queuedEvent, startedEvent, succeededEvent } from './examples.ts'
 import { runningJob } from './examples.ts'
+import { jobEventMembers } from './job-schemas.ts'
 import type { SocketContract } from './openapi.ts'
 import { example } from './route.ts'
-import { choice, count, jsonOf, listOf, ref, text } from './schema.ts'
+import { choice, count, jsonOf, listOf, object, ref, text } from './schema.ts'
 import type { Schema } from './schema.ts'
 import { codes } from './problems.ts'
 
@@ -48,13 +50,10 @@ export const socketSchemas: Readonly<Record<string, Schema>> = {
     properties: { ok: { const: false }, code: choice(codes, 'As in problems.') },
   },
   SocketDone: { type: 'object', required: ['ok'], properties: { ok: { const: true } } },
-  JobUpdate: {
-    description: 'A transition of a job.',
-    allOf: [ref('JobEvent')],
-    type: 'object',
-    required: ['channel'],
-    properties: { channel },
-  },
+  JobUpdate: object<JobEventView & { channel: string }>('A transition of a job.', {
+    channel,
+    ...jobEventMembers,
+  }),
   BalanceUpdate: {
     type: 'object',
     description: 'The balance, after it moved.',

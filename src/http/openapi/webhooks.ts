@@ -1,12 +1,22 @@
 import { publicEventTypes } from '../../../domain/catalog.ts'
 import type { PublicEventType } from '../../../domain/catalog.ts'
 import type { JobEventView } from '../../../domain/job/job-view.ts'
-import { webhookBody, webhookBodyBytesMax } from '../../../domain/webhook/payload.ts'
+import { testEventType, webhookEventTypes } from '../../../domain/webhook/event-types.ts'
+import {
+  testWebhookBody,
+  webhookBody,
+  webhookBodyBytesMax,
+} from '../../../domain/webhook/payload.ts'
 import type { WebhookData, WebhookEvent } from '../../../domain/webhook/payload.ts'
-import { transitions } from './examples.ts'
-import type { Operation, Parameter, PathItem } from './openapi.ts'
-import { example } from './route.ts'
-import { choice, count, jsonOf, object, orNull, ref, text, time, url, uuid } from './schema.ts'
+import { deliveryStatuses } from '../../queries/list-webhook-deliveries.ts'
+import type { WebhookDeliveryView } from '../../queries/list-webhook-deliveries.ts'
+import type { WebhookEndpointView } from '../../queries/list-webhook-endpoints.ts'
+import { webhookEndpointRequestSchema } from '../webhooks.controller.ts'
+import { deliveryId, endpointId, transitions } from './examples.ts'
+import type { Content, Operation, Parameter, PathItem } from './openapi.ts'
+import { example, json } from './route.ts'
+import { choice, count, jsonOf, listOf, object, orNull, pageOf, published } from './schema.ts'
+import { ref, text, time, url, uuid } from './schema.ts'
 import type { Schema } from './schema.ts'
 
 /** What each event means, for lists, streams, sockets and webhooks alike. */
@@ -23,7 +33,63 @@ export const eventMeanings: Readonly<Record<PublicEventType, string>> = {
   'job.requeued': 'An ended job was put back in the queue.',
 }
 
+const secret = { type: 'string', pattern: '^whsec_[A-Za-z0-9+/]+=*$' } as const
+
+const endpoint = {
+  endpointId: uuid('The endpoint.'),
+  url: text('What is called.'),
+  events: listOf(choice(webhookEventTypes, 'An event.'), 'What it gets.'),
+  status: choice(['enabled', 'disabled'], 'An endpoint that answers 410 is disabled.'),
+  createdAt: time('When it was registered.'),
+  disabledAt: orNull(time('When it answered 410.')),
+}
+
 export const webhookSchemas: Readonly<Record<string, Schema>> = {
+  WebhookEndpointRequest: published(webhookEndpointRequestSchema),
+  WebhookEndpoint: object<WebhookEndpointView>('Where webhooks of an organisation go.', endpoint),
+  NewWebhookEndpoint: object<WebhookEndpointView & { secret: string }>(
+    'An endpoint and the secret that signs what it gets.',
+    { ...endpoint, secret },
+  ),
+  WebhookEndpointPage: pageOf('WebhookEndpoint'),
+  RotatedWebhookSecret: {
+    type: 'object',
+    required: ['endpointId', 'secret', 'previousSecretEndsAt'],
+    properties: {
+      endpointId: uuid('The endpoint.'),
+      secret,
+      previousSecretEndsAt: orNull(time('Until then the old secret signs as well.')),
+    },
+  },
+  WebhookSecret: { type: 'object', required: ['secret'], properties: { secret } },
+  WebhookDelivery: object<WebhookDeliveryView>('An event on its way to one receiver.', {
+    deliveryId: text('The `webhook-id` of every attempt.'),
+    endpointId: orNull(uuid('The endpoint; null for the webhook of a job.')),
+    jobId: orNull(uuid('The job that it tells of.')),
+    url: text('Where it goes.'),
+    type: text('What happened.'),
+    sequence: count('The revision of the job.'),
+    status: choice(deliveryStatuses, 'Whether it has arrived, or is given up.'),
+    attempts: count('Attempts that are over.'),
+    nextAttemptAt: orNull(time('When the next one is due, while it is pending.')),
+    lastStatus: orNull(count('What the receiver answered last.')),
+    lastError: orNull(text('Why the last attempt failed, as a code.')),
+    createdAt: time('When the first attempt was due.'),
+  }),
+  WebhookDeliveryPage: pageOf('WebhookDelivery'),
+  WebhookTest: {
+    type: 'object',
+    required: ['type', 'timestamp', 'data'],
+    properties: {
+      type: { const: testEventType },
+      timestamp: time('When it was asked for.'),
+      data: {
+        type: 'object',
+        required: ['endpointId'],
+        properties: { endpointId: uuid('The endpoint.') },
+      },
+    },
+  },
   WebhookEvent: object<WebhookEvent>(
     `The body of a delivery, at most ${webhookBodyBytesMax} bytes: \`metadata\` is left out first.`,
     {
@@ -57,8 +123,8 @@ const signatureHeaders: readonly Parameter[] = [
     name: 'webhook-id',
     ...{ in: 'header', required: true },
     description: 'The same for every attempt: keep it to notice what you have already.',
-    schema: uuid('The delivery.'),
-    example: '8c0e5f52-1d0c-5d8e-9a43-2f7b60d1c9e4',
+    schema: text('The delivery.'),
+    example: deliveryId,
   },
   {
     name: 'webhook-timestamp',
@@ -80,27 +146,36 @@ const signatureHeaders: readonly Parameter[] = [
 ]
 
 /** One webhook per event. */
-export const webhooks: Readonly<Record<string, PathItem>> = Object.fromEntries(
-  Object.values(publicEventTypes).map((type) => [type, { post: deliveryOf(type) }]),
-)
+export const webhooks: Readonly<Record<string, PathItem>> = {
+  ...Object.fromEntries(
+    Object.values(publicEventTypes).map((type) => [type, { post: jobDelivery(type) }]),
+  ),
+  [testEventType]: { post: testDelivery() },
+}
 
-function deliveryOf(type: PublicEventType): Operation {
+function jobDelivery(type: PublicEventType): Operation {
   const known = transitions.find((transition) => transition.type === type)
-  const examples = known ? { examples: example(bodyOf(known)) } : {}
+  const content = json('WebhookEvent', known && example(bodyOf(known)))
+  return deliveryOf(type, eventMeanings[type], content)
+}
+
+function testDelivery(): Operation {
+  const body: unknown = JSON.parse(testWebhookBody(endpointId, '2026-01-31T10:12:44.090Z'))
+  const meaning = 'You asked for it: it shows that the endpoint is reached.'
+  return deliveryOf(testEventType, meaning, json('WebhookTest', example(jsonOf(body))))
+}
+
+function deliveryOf(type: string, description: string, content: Content): Operation {
   return {
     operationId: `on_${type.replace('.', '_')}`,
-    tags: ['Webhooks'],
-    summary: type,
-    description: eventMeanings[type],
-    security: [],
+    ...{ tags: ['Webhooks'], summary: type, description, security: [] },
     parameters: signatureHeaders,
-    requestBody: {
-      required: true,
-      content: { 'application/json': { schema: ref('WebhookEvent'), ...examples } },
-    },
+    requestBody: { required: true, content },
     responses: {
       '2XX': { description: 'Delivered.' },
-      '410': { description: 'Nobody listens any more: the delivery is given up.' },
+      '410': {
+        description: 'Nobody listens any more: the delivery is parked, and the endpoint disabled.',
+      },
       default: {
         description: 'Anything else, redirects too, is tried again; `Retry-After` is honoured.',
       },
