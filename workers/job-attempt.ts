@@ -240,8 +240,8 @@ export class JobAttempt {
   async #handle(command: JobCommand): Promise<void> {
     const { pipelines, ids } = this.#ports
     const { jobId, orgId } = this.#job.spec
-    const detail = command.type === 'CompleteStep' ? command.step : ''
-    const commandId = ids.derive(command.type, jobId, String(this.#lease.epoch), detail)
+    // Nobody repeats a command of an attempt but its own pipeline: the id needs no cause.
+    const commandId = ids.next()
     const { traceparent } = this.#job.spec
     const context = { commandId, orgId, actor: 'worker', correlationId: jobId, traceparent }
     const { state, revision } = await pipelines.jobs.handle(jobStream(jobId), command, context)

@@ -224,7 +224,7 @@ export class JobWorker implements Loop {
     const stream = jobStream(jobId)
     const { state } = await pipelines.jobs.load(stream)
     const traceparent = traceparentOf(state)
-    const commandId = ids.derive('StartJob', jobId, String(epoch))
+    const commandId = ids.next()
     const actor = `worker:${workerId}`
     const context = { commandId, orgId, actor, correlationId: jobId, traceparent }
     const at = isoTime(clock.now())

@@ -4,7 +4,6 @@ import { holdIdOf } from '../domain/job/job.ts'
 import type { Job } from '../domain/job/job.ts'
 import { isoTime } from '../domain/ports/clock.ts'
 import type { Clock } from '../domain/ports/clock.ts'
-import type { Ids } from '../domain/ports/ids.ts'
 import { priceBookStream, priceCall, versionNumbered } from '../domain/pricing/price-book.ts'
 import type { PriceVersion } from '../domain/pricing/price-book.ts'
 import type { Units } from './handlers/handler.ts'
@@ -22,7 +21,6 @@ export type MeteredCall = {
 export type UsageMeterPorts = {
   readonly pipelines: Pick<Pipelines, 'accounts' | 'priceBook'>
   readonly clock: Clock
-  readonly ids: Ids
   /** Told when a unit had no price. */
   readonly unpriced: (call: MeteredCall) => void
 }
@@ -38,7 +36,7 @@ export class UsageMeter {
 
   /** Resolves when the usage is durable. Recording the same usage id again does nothing. */
   async record(job: Job, call: MeteredCall): Promise<void> {
-    const { pipelines, clock, ids, unpriced } = this.#ports
+    const { pipelines, clock, unpriced } = this.#ports
     const { jobId, orgId, userId, jobType, priceVersion, traceparent } = job.spec
     const { usageId, provider, model, units, ms, startedAt } = call
     const price = priceCall(await this.#version(priceVersion), call)
@@ -53,7 +51,7 @@ export class UsageMeter {
       priced: price.complete,
       calledAt: isoTime(startedAt),
     }
-    const commandId = ids.derive('usage', usageId)
+    const commandId = usageId
     const context = { commandId, orgId, actor: 'worker', correlationId: jobId, traceparent }
     const command = { type: 'RecordUsage' as const, usage, at: isoTime(clock.now()) }
     await pipelines.accounts.handle(accountStream(orgId), command, context)

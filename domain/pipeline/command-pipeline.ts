@@ -38,7 +38,10 @@ const conflictPauseMsMax = 4
 
 /** Who asks, and what for: becomes the metadata of the events. */
 export type CommandContext = {
-  /** Unique per command; a reaction derives it from its cause. Event ids follow from it. */
+  /**
+   * A uuid, unique per command; a reaction derives it from its cause. Event ids follow from it,
+   * and the first one is it.
+   */
   readonly commandId: string
   readonly orgId: string
   readonly actor: string
@@ -203,7 +206,8 @@ export class CommandPipeline<State, Command, Event extends StorableEvent> {
     const at = isoTime(this.#ports.clock.now())
     const meta = { orgId, actor, correlationId, causationId: commandId, traceparent, at, schema: 1 }
     return events.map((event, index) => {
-      const id = this.#ports.ids.derive(commandId, String(index))
+      // Most commands cause one event; hashing an id for it was a tenth of a worker's time.
+      const id = index === 0 ? commandId : this.#ports.ids.derive(commandId, String(index))
       return { id, type: event.type, data: event.data, meta }
     })
   }

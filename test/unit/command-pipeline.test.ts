@@ -42,13 +42,13 @@ async function stateOf(world: PipelineWorld): Promise<Account> {
 describe('a command', () => {
   test('becomes events that tell who caused them and why', async () => {
     const { world, writer } = await openWorld(0n)
-    const context = { ...world.context('command-1'), traceparent: '00-1-2-01' }
+    const context = { ...world.context(), traceparent: '00-1-2-01' }
     const handled = await writer.pipeline.handle(stream, grant('g1', 5n), context)
     expect(handled).toMatchObject({ revision: 1, state: { posted: 5n } })
     const [, event] = await world.store.read(stream, 0)
     const { commandId: causationId, ...rest } = context
     expect(event).toMatchObject({
-      id: world.ids.derive('command-1', '0'),
+      id: context.commandId,
       type: 'CreditsGranted',
       revision: 1,
       data: handled.events[0]?.data,
