@@ -78,7 +78,8 @@ export class PostgresReadModelStore extends ReadModelStore {
   }
 }
 
-const forgetNextStatement = `DELETE FROM projection_checkpoint WHERE name = $1 AND generation = 'next'`
+const forgetNextStatement = `
+  DELETE FROM projection_checkpoint WHERE name = $1 AND generation = 'next'`
 
 // $1 name, $2 version. The row of the live checkpoint stays locked, so that no page of it is
 // committed until the tables have changed places.

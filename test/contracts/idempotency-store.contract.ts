@@ -69,7 +69,7 @@ export function idempotencyStoreContract(given: () => IdempotencyStore): void {
     expect(await given().begin(other)).toEqual({ kind: 'mismatch' })
   })
 
-  test('when the first one is taken for dead, a repetition makes what that would have made', async () => {
+  test('when the first one is taken for dead, a repetition makes the same subject', async () => {
     const first = request()
     await given().begin(first)
     const second = again(first, lockMs)

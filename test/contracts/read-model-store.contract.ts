@@ -286,7 +286,7 @@ function rebuilds(given: () => ReadModelStore): void {
       expect(await labelOf(keyOf(row))).toBe('live')
     })
 
-    test('of a new version replaces the old one wherever it stood, which then cannot move', async () => {
+    test('of a new version replaces the old one, which then cannot move', async () => {
       const [name, row] = [newName(), thing({ label: 'version 1' })]
       await write('live', [name, 1, null, '10'], row)
       await given().beginRebuild(name, tables)
@@ -299,7 +299,7 @@ function rebuilds(given: () => ReadModelStore): void {
       await expect(write('live', [name, 1, '30', '31'], row)).rejects.toThrow(CheckpointMoved)
     })
 
-    test('that begins again finds nothing of the last one, and the last one cannot go on', async () => {
+    test('that begins again finds nothing of the last one, which cannot go on', async () => {
       const [name, row] = [newName(), thing()]
       await given().beginRebuild(name, tables)
       await write('next', [name, 1, null, '10'], row)

@@ -128,7 +128,7 @@ async function expectRowsAsFolded(projection: Projection): Promise<void> {
   }
 }
 
-test('read models on Postgres are what the log says, and stay so while they are rebuilt', async () => {
+test('read models are what the log says, also while they are rebuilt', async () => {
   const orgs = ['org-a', 'org-b', 'org-c']
   await Promise.all(orgs.map(openOrg))
   const life = { isOver: false, count: 0 }

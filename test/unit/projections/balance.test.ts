@@ -1,40 +1,18 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { accountDecider } from '../../../domain/account/account.ts'
 import type { Account } from '../../../domain/account/account.ts'
 import type { AccountCommand } from '../../../domain/account/account-commands.ts'
 import type { AccountEvent } from '../../../domain/account/account-events.ts'
-import { DomainError } from '../../../domain/errors.ts'
 import {
   accountBalanceTable,
   balance,
   creditGrantTable,
   creditHoldTable,
 } from '../../../projections/balance.ts'
+import { accountHistory } from '../../support/arbitrary-histories.ts'
 import * as account from '../../support/account-history.ts'
-import { accountCommand, opening } from '../../support/arbitrary-commands.ts'
-import { refusalOf } from '../../support/given.ts'
 import { at } from '../../support/job-history.ts'
 import { heardAlarm, noAlarm, ProjectedRows, Recorder } from '../../support/recorded.ts'
-
-type Prefix = { readonly event: AccountEvent; readonly state: Account }
-
-/** What random commands leave on an account, with the state after each event. */
-const histories = fc
-  .tuple(opening, fc.array(accountCommand, { maxLength: 60, size: 'max' }))
-  .map(([first, rest]) => {
-    const prefixes: Prefix[] = []
-    let state = accountDecider.initial
-    for (const command of [first, ...rest]) {
-      const answer = refusalOf(accountDecider, state, command)
-      if (answer instanceof DomainError) continue
-      for (const event of answer) {
-        state = accountDecider.evolve(state, event)
-        prefixes.push({ event, state })
-      }
-    }
-    return prefixes
-  })
 
 const sum = (amounts: readonly string[]): bigint =>
   amounts.reduce((total, amount) => total + BigInt(amount), 0n)
@@ -68,7 +46,7 @@ function expectRowsToAgree({ store }: ProjectedRows, state: Account, revision: n
 describe('the rows of the balance', () => {
   test('say what the account says, after every event', async () => {
     await fc.assert(
-      fc.asyncProperty(histories, async (prefixes) => {
+      fc.asyncProperty(accountHistory, async (prefixes) => {
         const recorder = new Recorder()
         const rows = new ProjectedRows(balance(noAlarm))
         for (const { event, state } of prefixes) {
@@ -82,7 +60,7 @@ describe('the rows of the balance', () => {
   })
 
   test('do not depend on where pages end, nor on events that are seen twice', async () => {
-    const cases = fc.tuple(histories, fc.array(fc.nat({ max: 9 }), { minLength: 1 }))
+    const cases = fc.tuple(accountHistory, fc.array(fc.nat({ max: 9 }), { minLength: 1 }))
     await fc.assert(
       fc.asyncProperty(cases, async ([prefixes, sizes]) => {
         const recorder = new Recorder()

@@ -1,14 +1,10 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import type { Recorded } from '../../../domain/catalog.ts'
-import { DomainError } from '../../../domain/errors.ts'
-import { jobDecider } from '../../../domain/job/job.ts'
-import type { JobState } from '../../../domain/job/job.ts'
 import type { JobEvent, JobSpec } from '../../../domain/job/job-events.ts'
 import { jobQueue, jobQueueTable, queueTurnTable } from '../../../projections/job-queue.ts'
 import type { JobQueueRow } from '../../../projections/job-queue.ts'
-import { jobCommand } from '../../support/arbitrary-commands.ts'
-import { refusalOf } from '../../support/given.ts'
+import { jobHistory } from '../../support/arbitrary-histories.ts'
 import * as job from '../../support/job-history.ts'
 import { ProjectedRows, Recorder } from '../../support/recorded.ts'
 
@@ -177,25 +173,9 @@ describe('turns', () => {
   })
 })
 
-type Prefix = { readonly event: JobEvent; readonly state: JobState }
-
-const histories = fc.array(jobCommand, { maxLength: 60, size: 'max' }).map((commands) => {
-  const prefixes: Prefix[] = []
-  let state = jobDecider.initial
-  for (const command of commands) {
-    const answer = refusalOf(jobDecider, state, command)
-    if (answer instanceof DomainError) continue
-    for (const event of answer) {
-      state = jobDecider.evolve(state, event)
-      prefixes.push({ event, state })
-    }
-  }
-  return prefixes
-})
-
 test('the queue holds the job exactly while it lives, as it says itself', async () => {
   await fc.assert(
-    fc.asyncProperty(histories, async (prefixes) => {
+    fc.asyncProperty(jobHistory, async (prefixes) => {
       const queue = new Queue()
       for (const { event, state } of prefixes) {
         await queue.take('j1', event)
@@ -214,7 +194,7 @@ test('the queue holds the job exactly while it lives, as it says itself', async 
 
 test('an event that the queue sees twice changes nothing the second time', async () => {
   await fc.assert(
-    fc.asyncProperty(histories, async (prefixes) => {
+    fc.asyncProperty(jobHistory, async (prefixes) => {
       const recorder = new Recorder()
       const events = prefixes.map(({ event }) => recorder.job('j1', event))
       const once = await new ProjectedRows(jobQueue).pages(events)

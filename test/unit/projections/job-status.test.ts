@@ -1,12 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { DomainError } from '../../../domain/errors.ts'
-import { jobDecider } from '../../../domain/job/job.ts'
-import type { JobState } from '../../../domain/job/job.ts'
 import type { JobEvent } from '../../../domain/job/job-events.ts'
 import { jobStatus, jobStatusTable } from '../../../projections/job-status.ts'
-import { jobCommand } from '../../support/arbitrary-commands.ts'
-import { refusalOf } from '../../support/given.ts'
+import { jobHistory } from '../../support/arbitrary-histories.ts'
 import * as job from '../../support/job-history.ts'
 import { heardAlarm, noAlarm, ProjectedRows, Recorder } from '../../support/recorded.ts'
 
@@ -63,26 +59,9 @@ describe('a row of job_status', () => {
   })
 })
 
-type Prefix = { readonly event: JobEvent; readonly state: JobState }
-
-/** What random commands leave in one job stream, with the state after each event. */
-const histories = fc.array(jobCommand, { maxLength: 60, size: 'max' }).map((commands) => {
-  const prefixes: Prefix[] = []
-  let state = jobDecider.initial
-  for (const command of commands) {
-    const answer = refusalOf(jobDecider, state, command)
-    if (answer instanceof DomainError) continue
-    for (const event of answer) {
-      state = jobDecider.evolve(state, event)
-      prefixes.push({ event, state })
-    }
-  }
-  return prefixes
-})
-
 test('the row says what the job itself says, after every event', async () => {
   await fc.assert(
-    fc.asyncProperty(histories, async (prefixes) => {
+    fc.asyncProperty(jobHistory, async (prefixes) => {
       const recorder = new Recorder()
       const rows = new ProjectedRows(jobStatus(noAlarm))
       for (const { event, state } of prefixes) {
@@ -104,7 +83,7 @@ test('the row says what the job itself says, after every event', async () => {
 
 test('an event that is seen twice changes nothing the second time', async () => {
   await fc.assert(
-    fc.asyncProperty(histories, async (prefixes) => {
+    fc.asyncProperty(jobHistory, async (prefixes) => {
       const recorder = new Recorder()
       const events = prefixes.map(({ event }) => recorder.job('j1', event))
       const once = await new ProjectedRows(jobStatus(noAlarm)).pages(events)

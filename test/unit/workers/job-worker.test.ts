@@ -124,7 +124,7 @@ describe('a job that succeeds', () => {
 })
 
 describe('an attempt that fails', () => {
-  test('is repeated after 1 s × 2ⁿ with jitter; steps that are done are neither run nor paid again', async () => {
+  test('is repeated after 1 s × 2ⁿ with jitter; done steps are neither run nor paid again', async () => {
     weir.startWorker(sandbox)
     const jobId = await submit({ fail: { atStep: 3, times: 3 } })
     const job = await weir.untilEnded(jobId)
@@ -213,7 +213,7 @@ describe('cancel', () => {
     expect(weir.eventsOf(jobId)).toEqual(['JobSubmitted', 'JobCanceled'])
   })
 
-  test('ends a running job within a second, in another process, and charges what was called', async () => {
+  test('ends a running job within a second, and charges what was called', async () => {
     const { attempts } = weir.startWorker(sandbox)
     const jobId = await submit({ stepMs: 10_000 })
     await weir.pass(15)

@@ -187,7 +187,7 @@ describe('a lease that was taken away', () => {
     await expectPaidOnce(jobId)
   })
 
-  test('and claimed again by the same worker: the old attempt stops, the new one is kept', async () => {
+  test('and claimed again by the same worker: the new attempt is kept', async () => {
     const { attempts, worker } = weir.startWorker(sandbox)
     const stubborn = jobTypeThat('test.stubborn', async (context) => {
       // Does not look at its signal: it ends when it ends.
@@ -210,7 +210,7 @@ describe('a lease that was taken away', () => {
 })
 
 describe('an attempt that cannot be ended in the log', () => {
-  test('keeps its lease no longer than it lasts, though its worker lives and renews others', async () => {
+  test('keeps its lease no longer than it lasts, though its worker lives', async () => {
     const { life, worker } = weir.startWorker(sandbox)
     const other = await submit({ stepMs: 60_000 })
     const jobId = await submit({ stepMs: 100 })
