@@ -11,6 +11,7 @@ import { RUNTIME } from '../runtime.ts'
 import type { Runtime } from '../runtime.ts'
 import { Answer } from './answer.ts'
 import { actorOf } from './request-context.ts'
+import { seal, unseal } from './sealed.ts'
 
 /** The first request with a key is taken for dead after this time, ms. */
 const lockMs = 15_000
@@ -61,7 +62,7 @@ export class AnswerInterceptor implements NestInterceptor {
     handle: () => Promise<unknown>,
     scope: string,
   ): Promise<string> {
-    const { idempotency, clock } = this.#runtime
+    const { idempotency, clock, secretKey } = this.#runtime
     const begun = await idempotency.begin({
       scope,
       bodySha256: fingerprint(request.body),
@@ -71,7 +72,11 @@ export class AnswerInterceptor implements NestInterceptor {
     })
     switch (begun.kind) {
       case 'answered':
-        return send(reply, begun.answer, { 'idempotent-replayed': 'true' })
+        return send(
+          reply,
+          { ...begun.answer, body: unseal(begun.answer.body, secretKey) },
+          { 'idempotent-replayed': 'true' },
+        )
       case 'in_flight':
         throw new DomainError('idempotency_in_flight', 'The first request is still in work.')
       case 'mismatch':
@@ -85,7 +90,8 @@ export class AnswerInterceptor implements NestInterceptor {
     try {
       const returned = await handle()
       const answer = toStored(returned)
-      await idempotency.complete(scope, answer)
+      // Answers may show a secret once; at rest nobody can read it.
+      await idempotency.complete(scope, { ...answer, body: seal(answer.body, secretKey) })
       return send(reply, answer, headersOf(returned))
     } catch (error) {
       // What failed without a refusal may have happened: the key stays locked for a while, and a
