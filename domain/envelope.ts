@@ -32,4 +32,6 @@ export type RecordedEvent = NewEvent & {
   readonly revision: number
   /** Opaque place in the whole log; compare only through the EventFeed port. */
   readonly position: string
+  /** When the log took it: ISO 8601 with milliseconds, from the log's own clock. */
+  readonly recordedAt: string
 }

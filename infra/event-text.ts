@@ -1,5 +1,6 @@
 import type { EventMeta, NewEvent, RecordedEvent } from '../domain/envelope.ts'
 import type { JsonObject } from '../domain/json.ts'
+import { isoTime } from '../domain/ports/clock.ts'
 import { appendCountMax, NO_STREAM } from '../domain/ports/event-store.ts'
 
 /** An event as stores keep it: JSON as text, which never holds NUL or half a surrogate pair. */
@@ -15,6 +16,8 @@ export type RecordedText = EventText & {
   readonly stream: string
   readonly revision: number
   readonly position: string
+  /** When the store took it, ms since the epoch. */
+  readonly recordedMs: number
 }
 
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
@@ -44,6 +47,7 @@ export function decodeEvent(text: RecordedText): RecordedEvent {
     type: text.type,
     data: JSON.parse(text.data) as JsonObject,
     meta: JSON.parse(text.meta) as EventMeta,
+    recordedAt: isoTime(text.recordedMs),
   }
 }
 

@@ -22,7 +22,10 @@ export class MemoryEventStore extends EventStore {
     const there = this.#log.streams.get(stream) ?? []
     const first = expectedRevision + 1
     if (there.length === first) {
-      this.#log.add(texts.map((text, at) => ({ ...text, stream, revision: first + at })))
+      // Memory has no clock of its own: what is appended is recorded when it was booked.
+      const recordedMs = Date.parse(events.at(-1)?.meta.at ?? '')
+      const place = { stream, recordedMs }
+      this.#log.add(texts.map((text, at) => ({ ...text, ...place, revision: first + at })))
     } else if (!texts.every((text, at) => there[first + at]?.id === text.id)) {
       throw new RevisionConflict(stream, expectedRevision)
     }

@@ -66,6 +66,7 @@ function writesAndReads(given: () => EventStore): void {
           stream,
           revision,
           position: expect.stringMatching(/^\d+$/),
+          recordedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z$/),
         })),
       )
     })

@@ -29,7 +29,8 @@ export class Recorder {
     this.#position += 1
     const ids = { correlationId: stream, causationId: `command-${this.#position}` }
     const about = { actor: 'key:k1', traceparent: null, at: at(this.#position), schema: 1 }
-    const place = { stream, revision, position: String(this.#position) }
+    const recordedAt = at(this.#position)
+    const place = { stream, revision, position: String(this.#position), recordedAt }
     const id = deriveId([stream, String(revision)])
     return { ...event, id, ...place, meta: { orgId, ...ids, ...about } }
   }
