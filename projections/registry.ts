@@ -2,6 +2,7 @@ import { balance } from './balance.ts'
 import type { HoleAlarm } from './hole-alarm.ts'
 import { jobQueue } from './job-queue.ts'
 import { jobStatus } from './job-status.ts'
+import { ledger } from './ledger.ts'
 import type { Projection } from './projection.ts'
 import { usage } from './usage.ts'
 import { webhookOutbox } from './webhook-outbox.ts'
@@ -15,5 +16,12 @@ export type ProjectionOptions = {
 
 /** Every read model. A new one is a file of its own and a line here. */
 export function projections({ alarm, publicUrl }: ProjectionOptions): readonly Projection[] {
-  return [jobQueue, jobStatus(alarm), balance(alarm), usage, webhookOutbox(publicUrl)]
+  return [
+    jobQueue,
+    jobStatus(alarm),
+    balance(alarm),
+    usage,
+    ledger(alarm),
+    webhookOutbox(publicUrl),
+  ]
 }
