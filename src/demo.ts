@@ -25,7 +25,7 @@ import {
   valueAt,
 } from './demo/weir-client.ts'
 import type { Access } from './demo/weir-client.ts'
-import { bytes, clock, credits, duration } from './demo/words.ts'
+import { bytes, clock, credits, duration, quantity } from './demo/words.ts'
 
 const jobLimitMs = 120_000
 const settlePollsMax = 20
@@ -64,6 +64,7 @@ async function readPicture(path: string): Promise<Picture> {
 function noteOf(type: string, job: unknown): string {
   if (type === 'job.queued') return `${credits(BigInt(textAt(job, 'credits.held')))} credits held`
   if (type === 'job.started') return `attempt ${numberAt(job, 'attempt')}`
+  if (type === 'job.step_completed') return 'kept, never run or paid again'
   if (type === 'job.succeeded') return `${bytes(numberAt(job, 'result.bytes'))} stored`
   const message = valueAt(job, 'error.message')
   return typeof message === 'string' ? message : ''
@@ -79,7 +80,7 @@ function eventPrinter(screen: Screen): (event: unknown) => void {
     const passed = `+${duration(Date.parse(at) - start)}`.padStart(9)
     const colour = type === 'job.succeeded' ? 'green' : type === 'job.failed' ? 'red' : 'cyan'
     const number = screen.paint('gray', `#${numberAt(event, 'revision')}`)
-    const name = screen.paint(colour, type.padEnd(16))
+    const name = screen.paint(colour, type.padEnd(18))
     const when = screen.paint('gray', `${clock(at)} ${passed}`)
     screen.line(`  ${number} ${name} ${when}   ${noteOf(type, job)}`)
     screen.bar(numberAt(job, 'progress'), textAt(job, 'status'))
@@ -109,7 +110,7 @@ function usageNote(row: unknown): string {
   const model = valueAt(row, 'model')
   const provider = textAt(row, 'provider')
   const units = Object.entries(valueAt(row, 'units') ?? {})
-    .map(([unit, value]) => `${Number(value)} ${unit.replaceAll('_', ' ')}`)
+    .map(([unit, count]) => quantity(unit, Number(count)))
     .join(', ')
   const name = typeof model === 'string' ? `${provider} ${model}` : provider
   return `${name}: ${units}, ${duration(numberAt(row, 'ms'))}`

@@ -24,3 +24,9 @@ export function clock(iso: string): string {
   const time = at.toLocaleTimeString('en-GB', { hour12: false })
   return `${time}.${String(at.getMilliseconds()).padStart(3, '0')}`
 }
+
+/** How much of a unit of usage: `1 image`, `3 output tokens`. */
+export function quantity(unit: string, count: number): string {
+  const words = unit.replaceAll('_', ' ')
+  return `${count} ${count === 1 ? words.replace(/s$/, '') : words}`
+}

@@ -39,3 +39,9 @@ export function clock(iso) {
 }
 
 export const size = (width, height) => `${width} × ${height}`
+
+/** How much of a unit of usage: `1 image`, `3 output tokens`. */
+export function quantity(unit, count) {
+  const words = unit.replaceAll('_', ' ')
+  return `${Number(count)} ${Number(count) === 1 ? words.replace(/s$/, '') : words}`
+}

@@ -1,7 +1,7 @@
 // What the page shows of a job: its events, its cost, and what went wrong. Text only enters the
 // document as text.
 
-import { bytes, clock, credits, decimalsOf, duration } from './format.js'
+import { bytes, clock, credits, decimalsOf, duration, quantity } from './format.js'
 
 /** An element with attributes and children; a string child is text. */
 export function make(tag, attributes = {}, ...children) {
@@ -27,6 +27,8 @@ function noteOf({ type, job }, held) {
       return `${credits(held ?? job.credits.held)} credits held`
     case 'job.started':
       return `Attempt ${job.attempt}, on a worker`
+    case 'job.step_completed':
+      return 'Kept, a retry does not pay it'
     case 'job.succeeded':
       return job.result === null ? '' : `${bytes(job.result.bytes)} stored`
     case 'job.failed':
@@ -79,13 +81,13 @@ function usageTable(rows) {
   for (const row of rows) {
     const provider = make('td', {}, row.provider)
     if (row.model) provider.append(make('small', {}, row.model))
-    const units = Object.entries(row.units).map(([unit, value]) => `${Number(value)} ${unit}`)
+    const units = Object.entries(row.units).map(([unit, count]) => quantity(unit, count))
     body.append(
       make(
         'tr',
         {},
         provider,
-        make('td', {}, units.join(', ').replaceAll('_', ' ')),
+        make('td', {}, units.join(', ')),
         make('td', { class: 'figure' }, duration(row.ms)),
         make('td', { class: 'figure' }, credits(row.chargedMicro)),
       ),

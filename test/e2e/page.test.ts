@@ -78,7 +78,8 @@ describeWithBrowser('the page', () => {
       expect(await shownEvents()).toEqual([
         expect.stringMatching(/^job\.queued\s*#0$/),
         expect.stringMatching(/^job\.started\s*#1$/),
-        expect.stringMatching(/^job\.succeeded\s*#\d+$/),
+        expect.stringMatching(/^job\.step_completed\s*#2$/),
+        expect.stringMatching(/^job\.succeeded\s*#3$/),
       ])
       expect(await naturalWidth('after')).toBe(4 * (await naturalWidth('before')))
       expect(Number(await page.locator('#charged').innerText())).toBeGreaterThan(0)
@@ -129,7 +130,7 @@ describeWithBrowser('the page', () => {
       })
       await upscaleSample()
       await page.getByText(/^Back after/).waitFor()
-      expect((await shownEvents()).map((text) => text.split('#')[1])).toEqual(['0', '1', '2'])
+      expect((await shownEvents()).map((text) => text.split('#')[1])).toEqual(['0', '1', '2', '3'])
       await context.close()
     },
     limitMs,
