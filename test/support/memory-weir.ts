@@ -233,7 +233,7 @@ export class MemoryWeir {
       leases: life.port(this.leases),
       announcements: new MemoryAnnouncements(this.bus),
       jobTypes: new Map(jobTypes.map((type) => [type.type, type])),
-      meter: new UsageMeter({ pipelines, clock, ids, unpriced: () => undefined }),
+      meter: new UsageMeter({ pipelines, clock, unpriced: () => undefined }),
       download: () => Promise.reject(new Error('there is no network')),
       progress: new ProgressTeller(signals, clock),
       observer: { called: () => undefined },
