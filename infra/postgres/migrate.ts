@@ -38,6 +38,39 @@ export async function migrate(databaseUrl: string): Promise<void> {
   }
 }
 
+/** Names of migrations: those that the database has, and those that it still needs. */
+export type MigrationState = {
+  readonly applied: readonly string[]
+  readonly missing: readonly string[]
+  /** Applied by a newer weir: this one does not know them. */
+  readonly unknown: readonly string[]
+}
+
+/** Compares the database with the migrations that this weir brings. Changes nothing. */
+export async function migrationState(databaseUrl: string): Promise<MigrationState> {
+  const known = (await readMigrations()).map(({ name }) => name)
+  const client = new pg.Client(connectionConfig(databaseUrl, 'weir-migrate'))
+  client.on('error', () => undefined)
+  await client.connect()
+  try {
+    const { rows: register } = await client.query<{ found: boolean }>(
+      `SELECT to_regclass('weir.migration') IS NOT NULL AS found`,
+    )
+    if (register[0]?.found !== true) return { applied: [], missing: known, unknown: [] }
+    const { rows } = await client.query<{ name: string }>(
+      'SELECT name FROM weir.migration ORDER BY number',
+    )
+    const applied = rows.map(({ name }) => name)
+    return {
+      applied,
+      missing: known.filter((name) => !applied.includes(name)),
+      unknown: applied.filter((name) => !known.includes(name)),
+    }
+  } finally {
+    await client.end()
+  }
+}
+
 async function readMigrations(): Promise<readonly Migration[]> {
   const files = (await readdir(folder)).filter((file) => file.endsWith('.sql')).sort()
   const migrations = await Promise.all(files.map(readMigration))

@@ -1,0 +1,112 @@
+#!/usr/bin/env node
+import { parseArgs } from 'node:util'
+import { auditCommands } from './cli/audit.ts'
+import { CliError, say, UsageError } from './cli/command.ts'
+import type { Command } from './cli/command.ts'
+import { doctorCommands } from './cli/doctor.ts'
+import { jobCommands } from './cli/job.ts'
+import { orgCommands } from './cli/org.ts'
+import { systemCommands } from './cli/system.ts'
+import { ConfigError } from './config.ts'
+import { ToolError } from './profiles/tool.ts'
+import { version } from './version.ts'
+
+/** Every command of the terminal. A new group is a file in cli/ and a line here. */
+const commands: readonly Command[] = [
+  ...systemCommands,
+  ...doctorCommands,
+  ...jobCommands,
+  ...orgCommands,
+  ...auditCommands,
+]
+
+function help(among: readonly Command[]): void {
+  say('Usage: weir <command>')
+  say()
+  const wide = Math.max(...among.map(({ name, usage }) => `${name} ${usage}`.length))
+  for (const { name, usage, summary } of among) {
+    say(`  ${`${name} ${usage}`.padEnd(wide)}   ${summary}`)
+  }
+  say()
+  say('`weir <command> --help` shows its options. Commands that look into the database take')
+  say('DATABASE_URL, else the Postgres of WEIR_HOME (.weir). Commands that call the api take')
+  say('WEIR_URL with WEIR_API_KEY or WEIR_ADMIN_TOKEN, else dev.json of WEIR_HOME.')
+}
+
+function helpOf({ name, usage, summary, options }: Command): void {
+  say(`Usage: weir ${name} ${usage}`)
+  say()
+  say(summary)
+  for (const [option, { type }] of Object.entries(options ?? {})) {
+    say(`  --${option}${type === 'string' ? ' <value>' : ''}`)
+  }
+}
+
+/** The command that the words begin with: the longest name wins. */
+function find(words: readonly string[]): Command | undefined {
+  const isNamed = ({ name }: Command): boolean =>
+    name.split(' ').every((word, at) => words[at] === word)
+  return commands.filter(isNamed).sort((a, b) => b.name.length - a.name.length)[0]
+}
+
+async function main(words: readonly string[]): Promise<number> {
+  const [first] = words
+  if (first === '--version') {
+    say(version)
+    return 0
+  }
+  const command = find(words)
+  if (command) return runCommand(command, words.slice(command.name.split(' ').length))
+  const group = commands.filter(({ name }) => name.split(' ')[0] === first)
+  const isAsked = first === undefined || first === 'help' || first === '--help' || first === '-h'
+  help(group.length > 0 ? group : commands)
+  if (isAsked) return 0
+  process.stderr.write(`There is no command \`weir ${words.slice(0, 2).join(' ')}\`.\n`)
+  return 2
+}
+
+async function runCommand(command: Command, words: readonly string[]): Promise<number> {
+  if (words.includes('--help') || words.includes('-h')) {
+    helpOf(command)
+    return 0
+  }
+  try {
+    const options = command.options ?? {}
+    const { positionals, values } = parseWords(words, options)
+    const most = command.usage.match(/<[^>]+>(?!\])/g)?.length ?? 0
+    if (positionals.length > most && !command.usage.includes('…')) {
+      throw new UsageError(`\`${String(positionals[most])}\` is one argument too many.`)
+    }
+    return await command.run({ positionals, options: values })
+  } catch (error) {
+    if (!isForTheUser(error)) throw error
+    process.stderr.write(`${error.message}\n`)
+    if (!(error instanceof UsageError)) return 1
+    process.stderr.write(`Usage: weir ${command.name} ${command.usage}\n`)
+    return 2
+  }
+}
+
+function parseWords(words: readonly string[], options: NonNullable<Command['options']>) {
+  try {
+    return parseArgs({ args: [...words], options, allowPositionals: true, strict: true })
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function isForTheUser(error: unknown): error is Error {
+  return error instanceof CliError || error instanceof ToolError || error instanceof ConfigError
+}
+
+// Whoever reads the output may leave before the end, as `head` does.
+process.stdout.on('error', () => process.exit(0))
+main(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = code
+  },
+  (error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? (error.stack ?? '') : String(error)}\n`)
+    process.exitCode = 1
+  },
+)

@@ -1,0 +1,71 @@
+import { readConfig } from '../config.ts'
+import { readDevFile } from '../supervisor/dev-file.ts'
+import { CliError } from './command.ts'
+
+/** As whom a command calls the api. */
+export type Caller = 'key' | 'admin'
+
+type Access = { readonly baseUrl: string; readonly token: string }
+
+type Request = {
+  readonly method?: 'GET' | 'POST' | 'PUT'
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>>
+  readonly signal?: AbortSignal
+}
+
+/** From the environment, else from dev.json of the home. */
+function accessOf(caller: Caller): Access {
+  const environment = process.env
+  const dev = readDevFile(readConfig().home)
+  const variable = caller === 'key' ? 'WEIR_API_KEY' : 'WEIR_ADMIN_TOKEN'
+  const baseUrl = environment['WEIR_URL'] ?? dev?.baseUrl
+  const token = environment[variable] ?? (caller === 'key' ? dev?.apiKey : dev?.adminToken)
+  if (baseUrl !== undefined && token !== undefined) return { baseUrl, token }
+  throw new CliError(
+    `There is no weir to call: set WEIR_URL and ${variable}, or WEIR_HOME to the home of one.`,
+  )
+}
+
+/** One request. @throws CliError when weir is not there or does not answer 2xx */
+export async function callWeir(caller: Caller, path: string, request: Request = {}) {
+  const { baseUrl, token } = accessOf(caller)
+  const { method = 'GET', body, headers, signal } = request
+  const response = await fetch(new URL(path, baseUrl), {
+    method,
+    headers: {
+      authorization: `Bearer ${token}`,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    ...(signal ? { signal } : {}),
+  }).catch(() => null)
+  if (response === null) throw new CliError(`weir does not answer at ${baseUrl}; is it running?`)
+  if (response.ok) return response
+  const problem: unknown = await response.json().catch(() => null)
+  const detail = textAt(problem, 'detail') ?? response.statusText
+  throw new CliError(`weir refused with ${response.status}: ${detail}`)
+}
+
+/** The JSON of one request. @throws CliError */
+export async function askWeir(caller: Caller, path: string, request: Request = {}) {
+  const answer: unknown = await (await callWeir(caller, path, request)).json()
+  return answer
+}
+
+/** The member of an answer at a dotted path. */
+export function memberAt(answer: unknown, path: string): unknown {
+  let value = answer
+  for (const name of path.split('.')) {
+    if (typeof value !== 'object' || value === null) return undefined
+    value = Reflect.get(value, name)
+  }
+  return value
+}
+
+/** The text of an answer at a dotted path. */
+export function textAt(answer: unknown, path: string): string | undefined {
+  const value = memberAt(answer, path)
+  return typeof value === 'string' ? value : undefined
+}

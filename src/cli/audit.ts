@@ -1,0 +1,4 @@
+import type { Command } from './command.ts'
+
+/** Commands that check the books. */
+export const auditCommands: readonly Command[] = []

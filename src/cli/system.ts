@@ -1,0 +1,71 @@
+import { DomainError } from '../../domain/errors.ts'
+import { projections } from '../../projections/registry.ts'
+import { rebuild } from '../../workers/rebuild.ts'
+import { argument, CliError, say, UsageError } from './command.ts'
+import type { Command, Given } from './command.ts'
+import { withDatabase } from './database.ts'
+
+/** Commands about the installation as a whole. */
+export const systemCommands: readonly Command[] = [
+  {
+    name: 'start',
+    usage: '',
+    summary: 'Starts weir on this machine: database, api, worker and projector.',
+    run: start,
+  },
+  {
+    name: 'migrate',
+    usage: '',
+    summary: 'Brings the database schema up to date. `weir start` does so by itself.',
+    run: migrate,
+  },
+  {
+    name: 'rebuild',
+    usage: '<read-model>',
+    summary: 'Builds a read model anew from the log, beside the live one, and swaps them.',
+    run: rebuildReadModel,
+  },
+]
+
+/** The launcher stays until it is told to stop, and sets the exit code itself. */
+async function start(): Promise<number> {
+  await import('../main.ts')
+  return 0
+}
+
+async function migrate(): Promise<number> {
+  return withDatabase(async (database) => {
+    const { missing } = await database.migrations()
+    await database.migrate()
+    for (const name of missing) say(`Applied ${name}.`)
+    say('The database is up to date.')
+    return 0
+  })
+}
+
+async function rebuildReadModel(given: Given): Promise<number> {
+  const name = argument(given, 0, 'read-model')
+  return withDatabase(async (database, config) => {
+    const alarm = ({ stream, seen, got }: { stream: string; seen: number; got: number }): void => {
+      say(`A hole: ${stream} has no revision between ${seen} and ${got}.`)
+    }
+    const all = projections({ publicUrl: config.publicUrl, alarm })
+    const projection = all.find((known) => known.name === name)
+    if (!projection) {
+      const known = all.filter(({ rebuildable }) => rebuildable).map((each) => each.name)
+      throw new UsageError(`There is no read model ${name}; there are ${known.join(', ')}.`)
+    }
+    const { newFeed, readModels: store } = database.profile()
+    const report = (_level: string, fields: Readonly<Record<string, unknown>>, text: string) => {
+      const { position } = fields
+      say(typeof position === 'string' ? `${text}, position ${position}` : text)
+    }
+    try {
+      await rebuild({ feed: newFeed(), store, projection, report })
+    } catch (error) {
+      throw error instanceof DomainError ? new CliError(error.message) : error
+    }
+    say(`${name} is rebuilt.`)
+    return 0
+  })
+}

@@ -1,0 +1,81 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { checkDatabase } from '../../infra/embedded-postgres/check-database.ts'
+import { startEmbeddedPostgres } from '../../infra/embedded-postgres/embedded-postgres.ts'
+import { migrate, migrationState } from '../../infra/postgres/migrate.ts'
+import type { MigrationState } from '../../infra/postgres/migrate.ts'
+import type { Config } from '../config.ts'
+import { openEmbedded } from './embedded.ts'
+import type { Profile } from './profile.ts'
+
+/** What keeps a tool from its database, as a sentence for the person at the terminal. */
+export class ToolError extends Error {
+  override readonly name = 'ToolError'
+}
+
+/** The database of an installation, for a command that looks into it or mends it. */
+export type ToolDatabase = {
+  readonly url: string
+  /** Whether the Postgres runs for this command alone. */
+  readonly isStartedHere: boolean
+  readonly migrate: () => Promise<void>
+  readonly migrations: () => Promise<MigrationState>
+  /** The adapters, opened on the first call. */
+  readonly profile: () => Profile
+  readonly close: () => Promise<void>
+}
+
+/**
+ * Finds the database: `DATABASE_URL`, else the running Postgres of the home, else the home's own
+ * Postgres is started and stopped again at the end.
+ *
+ * @throws ToolError with one sentence
+ */
+export async function openToolDatabase(config: Config): Promise<ToolDatabase> {
+  const { databaseUrl, home } = config
+  const place = databaseUrl === undefined ? await embeddedPlace(home) : await given(databaseUrl)
+  let profile: Profile | null = null
+  const silent = { appended: () => undefined, conflicted: () => undefined }
+  return {
+    url: place.url,
+    isStartedHere: place.isStartedHere,
+    migrate: () => migrate(place.url),
+    migrations: () => migrationState(place.url),
+    profile: () => (profile ??= openEmbedded({ ...config, databaseUrl: place.url }, 'cli', silent)),
+    close: async () => {
+      await profile?.close()
+      await place.stop()
+    },
+  }
+}
+
+type Place = {
+  readonly url: string
+  readonly isStartedHere: boolean
+  readonly stop: () => Promise<void>
+}
+
+async function given(url: string): Promise<Place> {
+  try {
+    await checkDatabase(url)
+  } catch (error) {
+    throw new ToolError(error instanceof Error ? error.message : String(error))
+  }
+  return { url, isStartedHere: false, stop: async () => undefined }
+}
+
+async function embeddedPlace(home: string): Promise<Place> {
+  if (!existsSync(join(home, 'postgres.json'))) {
+    throw new ToolError(
+      `There is no database in ${home}: set WEIR_HOME to the home of a weir, or DATABASE_URL.`,
+    )
+  }
+  try {
+    const postgres = await startEmbeddedPostgres({ home })
+    const { url, adopted } = postgres
+    const stop = async (): Promise<void> => (adopted ? undefined : await postgres.stop())
+    return { url, isStartedHere: !adopted, stop }
+  } catch (error) {
+    throw new ToolError(error instanceof Error ? error.message : String(error))
+  }
+}

@@ -1,0 +1,35 @@
+import { expect, test } from '@jest/globals'
+import { closedSet, Series } from '../../../src/metrics/registry.ts'
+
+test('every combination of closed labels stands at 0 from the start', async () => {
+  const series = new Series()
+  series.count('things_total', 'Things.', { kind: ['a', 'b'], end: ['good', 'bad'] })
+  const lines = (await series.text()).split('\n').filter((line) => line.startsWith('things_total{'))
+  expect(lines.sort()).toEqual([
+    'things_total{kind="a",end="bad"} 0',
+    'things_total{kind="a",end="good"} 0',
+    'things_total{kind="b",end="bad"} 0',
+    'things_total{kind="b",end="good"} 0',
+  ])
+})
+
+test('times are taken in ms and told in seconds', async () => {
+  const series = new Series()
+  series.seconds('work_seconds', 'Work.')(250)
+  expect(await series.text()).toContain('work_seconds_sum 0.25\n')
+})
+
+test('what cannot be refreshed leaves the other series alone', async () => {
+  const series = new Series()
+  const gauge = series.gauge('level', 'Level.')
+  series.refresh(async () => {
+    throw new Error('the database is away')
+  })
+  series.refresh(async () => gauge(7))
+  expect(await series.text()).toContain('level 7\n')
+})
+
+test('a set closes itself: what comes late is other', () => {
+  const close = closedSet(2)
+  expect(['a', 'b', 'c', 'a', 'd'].map(close)).toEqual(['a', 'b', 'other', 'a', 'other'])
+})

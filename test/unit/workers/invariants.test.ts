@@ -1,0 +1,165 @@
+import { beforeEach, expect, test } from '@jest/globals'
+import type { AccountEvent } from '../../../domain/account/account-events.ts'
+import type { JobEvent } from '../../../domain/job/job-events.ts'
+import type { Recorded } from '../../../domain/catalog.ts'
+import { EventFeed } from '../../../domain/ports/event-feed.ts'
+import { checkInvariants } from '../../../workers/invariants.ts'
+import { Recorder } from '../../support/recorded.ts'
+
+const jobId = '01a20000-0000-7000-8000-000000000001'
+const at = '2026-11-23T12:00:00.000Z'
+
+/** A feed of exactly these events. */
+class GivenFeed extends EventFeed {
+  override readonly start = '0'
+  readonly #events: readonly Recorded[]
+
+  constructor(events: readonly Recorded[]) {
+    super()
+    this.#events = events
+  }
+
+  override async readPage(after: string) {
+    const events = this.#events.filter(({ position }) => Number(position) > Number(after))
+    return { events, position: events.at(-1)?.position ?? after }
+  }
+
+  override async wait(): Promise<void> {
+    throw new Error('nobody waits here')
+  }
+
+  override compare(a: string, b: string): number {
+    return Number(a) - Number(b)
+  }
+
+  override async head(): Promise<string> {
+    return this.#events.at(-1)?.position ?? this.start
+  }
+}
+
+const grant = (amountMicro: string): AccountEvent => ({
+  type: 'CreditsGranted',
+  data: {
+    ...{ grantId: 'g1', kind: 'promo', amountMicro, coversDebtMicro: '0', priority: 100 },
+    ...{ effectiveAt: at, expiresAt: null, reason: 'test' },
+  },
+})
+
+const held = (amountMicro: string, holdId = jobId): AccountEvent => ({
+  type: 'CreditsHeld',
+  data: { holdId, jobId, amountMicro, heldAt: at, expiresAt: at },
+})
+
+const usage = (usageId: string, chargedMicro: string): AccountEvent => ({
+  type: 'UsageRecorded',
+  data: {
+    ...{ usageId, holdId: jobId, jobId, jobType: 'sandbox.run', userId: null, model: null },
+    ...{ provider: 'sandbox', units: { requests: '1' }, ms: 1, costNanoUsd: '0', chargedMicro },
+    ...{ costRemainderPico: '0', priceRemainderPico: '0', priceVersion: 1, priced: true },
+    ...{ allocations: [{ grantId: 'g1', amountMicro: chargedMicro }], uncoveredMicro: '0' },
+    ...{ fromHoldMicro: chargedMicro, overrunMicro: '0', calledAt: at },
+  },
+})
+
+const settled = (chargedMicro: string, releasedMicro: string): AccountEvent => ({
+  type: 'HoldSettled',
+  data: { holdId: jobId, jobId, chargedMicro, releasedMicro, outcome: 'succeeded' },
+})
+
+const submitted: JobEvent = {
+  type: 'JobSubmitted',
+  data: {
+    ...{ jobId, orgId: 'acme', userId: null, jobType: 'sandbox.run', input: {}, inputKey: null },
+    ...{ priority: 'normal', webhook: null, metadata: {}, runAt: null, deadlineSeconds: null },
+    ...{ deadlineAt: null, attemptsMax: 5, estimateMicro: '100', priceVersion: 1 },
+    ...{ traceparent: null, submittedAt: at },
+  },
+}
+
+const started = (epoch: number): JobEvent => ({
+  type: 'JobStarted',
+  data: { attempt: 1, epoch, workerId: 'w1', startedAt: at },
+})
+
+const succeeded = (epoch: number): JobEvent => ({
+  type: 'JobSucceeded',
+  data: {
+    ...{ attempt: 1, epoch, holdId: jobId, finishedAt: at },
+    result: { key: 'r', contentType: 'text/plain', bytes: 1, sha256: 'x', outputs: null },
+  },
+})
+
+let recorder: Recorder
+beforeEach(() => {
+  recorder = new Recorder()
+})
+
+const account = (event: AccountEvent): Recorded => recorder.account(event)
+const job = (event: JobEvent): Recorded => recorder.job(jobId, event)
+
+async function broken(...events: readonly Recorded[]): Promise<readonly string[]> {
+  const feed = new GivenFeed(events)
+  const { violations } = await checkInvariants({ feed, objects: null, isDrained: true })
+  return [...new Set(violations.map(({ invariant }) => invariant))].sort()
+}
+
+test('finds nothing in a job that went well', async () => {
+  const story = [grant('1000'), held('100')].map(account)
+  const run = [submitted, started(1), succeeded(1)].map(job)
+  const end = [usage('u1', '60'), settled('60', '40')].map(account)
+  expect(await broken(...story, ...run, ...end)).toEqual([])
+})
+
+test('finds a job that ended twice', async () => {
+  const story = [account(grant('1000')), account(held('100'))]
+  const run = [submitted, started(1), succeeded(1), succeeded(1)].map(job)
+  expect(await broken(...story, ...run, account(settled('0', '100')))).toEqual(['I1', 'I11'])
+})
+
+test('finds a write of an attempt that had lost its lease', async () => {
+  const story = [account(grant('1000')), account(held('100'))]
+  const run = [submitted, started(2), succeeded(1)].map(job)
+  expect(await broken(...story, ...run, account(settled('0', '100')))).toEqual(['I11'])
+})
+
+test('finds a hold beyond the balance', async () => {
+  const story = [account(grant('50')), account(held('100'))]
+  const run = [submitted, started(1), succeeded(1)].map(job)
+  expect(await broken(...story, ...run, account(settled('0', '100')))).toEqual(['I4'])
+})
+
+test('finds a usage that was booked twice', async () => {
+  const story = [grant('1000'), held('100'), usage('u1', '10'), usage('u1', '10')].map(account)
+  const run = [submitted, started(1), succeeded(1)].map(job)
+  expect(await broken(...story, ...run, account(settled('20', '80')))).toEqual(['I3'])
+})
+
+test('finds a settlement that does not say what was used', async () => {
+  const story = [grant('1000'), held('100'), usage('u1', '10')].map(account)
+  const run = [submitted, started(1), succeeded(1)].map(job)
+  expect(await broken(...story, ...run, account(settled('0', '90')))).toEqual(['I3'])
+})
+
+test('finds a hold that was settled twice', async () => {
+  const story = [account(grant('1000')), account(held('100'))]
+  const run = [submitted, started(1), succeeded(1)].map(job)
+  const end = [settled('0', '100'), settled('0', '100')].map(account)
+  expect(await broken(...story, ...run, ...end)).toContain('I5')
+})
+
+test('finds a hold that is still open after the end of its job', async () => {
+  const story = [account(grant('1000')), account(held('100'))]
+  expect(await broken(...story, ...[submitted, started(1), succeeded(1)].map(job))).toEqual(['I5'])
+})
+
+test('finds a job that never ended, and a job without a hold', async () => {
+  expect(await broken(job(submitted), job(started(1)))).toEqual(['I1', 'I2'])
+})
+
+test('finds a revision that is missing', async () => {
+  const story = [account(grant('1000')), account(held('100'))]
+  const run = [submitted, started(1), succeeded(1)].map(job)
+  const all = [...story, ...run, account(settled('0', '100'))]
+  const without = all.filter(({ type }) => type !== 'CreditsGranted')
+  expect(await broken(...without)).toEqual(['I4', 'I6'])
+})

@@ -1,0 +1,97 @@
+import type { Recorded } from '../../domain/catalog.ts'
+import type { JobEvent, JobResult } from '../../domain/job/job-events.ts'
+import { unreachable } from '../../domain/unreachable.ts'
+import type { Found } from './violation.ts'
+
+type State = 'absent' | 'queued' | 'running' | 'over' | 'abandoned'
+
+/** One job stream, followed by rules that are simpler than the decider's. */
+export class JobCheck {
+  readonly #stream: string
+  readonly #found: Found
+  #state: State = 'absent'
+  #epoch = 0
+  orgId: string | null = null
+  requeues = 0
+  result: JobResult | null = null
+
+  constructor(stream: string, found: Found) {
+    this.#stream = stream
+    this.#found = found
+  }
+
+  get isLive(): boolean {
+    return this.#state === 'queued' || this.#state === 'running'
+  }
+
+  see(event: Recorded<JobEvent>): void {
+    this.#seeEpoch(event)
+    switch (event.type) {
+      case 'JobSubmitted':
+        if (this.#state !== 'absent') this.#wrong('I2', event, 'a job is submitted once')
+        this.orgId = event.data.orgId
+        this.#state = 'queued'
+        return
+      case 'JobRequeued':
+        if (this.#state !== 'over') this.#wrong('I1', event, 'only a job that is over is requeued')
+        this.requeues += 1
+        this.result = null
+        this.#state = 'queued'
+        return
+      case 'JobStarted':
+        this.#seeStart(event, event.data.epoch)
+        return
+      case 'JobRetryScheduled':
+        if (this.#state !== 'running') this.#wrong('I11', event, 'no attempt was under way')
+        this.#state = 'queued'
+        return
+      case 'JobStepCompleted':
+        if (this.#state !== 'running') this.#wrong('I11', event, 'no attempt was under way')
+        return
+      case 'JobCancelRequested':
+        return
+      case 'SubmissionAbandoned':
+        if (this.#state !== 'absent') this.#wrong('I1', event, 'the job was there')
+        this.#state = 'abandoned'
+        return
+      case 'JobSucceeded':
+      case 'JobFailed':
+      case 'JobCanceled':
+      case 'JobExpired':
+        this.#seeEnd(event)
+        return
+      default:
+        unreachable(event)
+    }
+  }
+
+  #seeStart(event: Recorded<JobEvent>, epoch: number): void {
+    if (this.#state !== 'queued') this.#wrong('I11', event, 'the job was not in the queue')
+    if (epoch <= this.#epoch) this.#wrong('I11', event, `epoch ${epoch} after ${this.#epoch}`)
+    this.#state = 'running'
+    this.#epoch = epoch
+  }
+
+  #seeEnd(event: Recorded<JobEvent>): void {
+    if (!this.isLive) this.#wrong('I1', event, 'the job had ended already')
+    if (event.type === 'JobSucceeded') {
+      if (this.#state !== 'running') this.#wrong('I11', event, 'no attempt was under way')
+      this.result = event.data.result
+    }
+    this.#state = 'over'
+  }
+
+  #seeEpoch(event: Recorded<JobEvent>): void {
+    const isOfAttempt =
+      event.type === 'JobStepCompleted' ||
+      event.type === 'JobRetryScheduled' ||
+      event.type === 'JobSucceeded'
+    if (!isOfAttempt || event.data.epoch === this.#epoch) return
+    const { epoch } = event.data
+    this.#wrong('I11', event, `it was written under epoch ${epoch}, the lease was ${this.#epoch}`)
+  }
+
+  #wrong(invariant: string, { type, revision }: Recorded<JobEvent>, why: string): void {
+    this.#found(invariant, this.#stream, `${type} at revision ${revision}: ${why}`)
+  }
+}
