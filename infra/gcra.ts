@@ -16,6 +16,11 @@ export function costMs(check: LimitCheck): number {
   return check.max > 0 ? (check.cost * check.windowMs) / check.max : Infinity
 }
 
+/** The check that undoes another: its counter is empty that much earlier. */
+export function returned(check: LimitCheck): LimitCheck {
+  return { ...check, cost: -check.cost }
+}
+
 /** Tells the caller what the counters say. `outcomes` belong to `checks` one by one. */
 export function decide(
   checks: readonly LimitCheck[],

@@ -1,6 +1,7 @@
 import { catalog } from '../domain/catalog.ts'
 import type { Recorded } from '../domain/catalog.ts'
 import type { UsageRecorded } from '../domain/account/account-events.ts'
+import type { AccountStatus } from '../domain/account/standing.ts'
 import type { JsonObject } from '../domain/json.ts'
 import { follows } from './hole-alarm.ts'
 import type { HoleAlarm } from './hole-alarm.ts'
@@ -11,7 +12,9 @@ import type { Handlers, Projection, RowRef, Rows } from './projection.ts'
 export type AccountBalanceRow = {
   readonly orgId: string
   readonly name: string
-  readonly status: 'active'
+  /** Throttled only until its end: lists look at that too. */
+  readonly status: AccountStatus
+  readonly throttledUntil: string | null
   readonly posted: string
   readonly held: string
   readonly overdraft: string
@@ -51,6 +54,7 @@ export const accountBalanceTable = defineTable<AccountBalanceRow>({
     orgId: 'text',
     name: 'text',
     status: 'text',
+    throttledUntil: 'time',
     posted: 'numeric',
     held: 'numeric',
     overdraft: 'numeric',
@@ -162,6 +166,7 @@ export function balance(alarm: HoleAlarm): Projection {
     handlers: {
       ...quietHandlers(move),
       ...openingHandlers(),
+      ...standingHandlers(move),
       ...grantHandlers(move),
       ...holdHandlers(move),
     },
@@ -179,11 +184,34 @@ const openingHandlers = (): Handlers => ({
   AccountOpened: ({ data, revision }, rows) => {
     if (rows.get(accountBalanceTable, data.orgId)) return
     const { orgId, name: title, overdraftMicro: overdraft, openedAt } = data
-    const nothing = { posted: '0', held: '0', status: 'active' as const }
+    const nothing = { posted: '0', held: '0', status: 'active' as const, throttledUntil: null }
     const row = { orgId, name: title, overdraft, openedAt, revision, ...nothing }
     rows.put(accountBalanceTable, row)
   },
 })
+
+/** A throttle that a ban hides comes back with nothing: reinstating lifts both. */
+function standingHandlers(move: Move): Handlers {
+  type Change = Pick<AccountBalanceRow, 'status' | 'throttledUntil'>
+  const change = (event: Recorded & { data: JsonObject }, rows: Rows, to: Change): void => {
+    if (!move(event, rows, {})) return
+    const row = rows.get(accountBalanceTable, event.meta.orgId)
+    if (!row) return
+    const isBanned = row.status === 'banned' && to.status === 'throttled'
+    rows.put(accountBalanceTable, { ...row, ...to, status: isBanned ? 'banned' : to.status })
+  }
+  return {
+    AccountThrottled: (event, rows) => {
+      change(event, rows, { status: 'throttled', throttledUntil: event.data.until })
+    },
+    AccountBanned: (event, rows) => {
+      change(event, rows, { status: 'banned', throttledUntil: null })
+    },
+    AccountReinstated: (event, rows) => {
+      change(event, rows, { status: 'active', throttledUntil: null })
+    },
+  }
+}
 
 const grantHandlers = (move: Move): Handlers => ({
   CreditsGranted: (event, rows) => {

@@ -3,6 +3,7 @@ import type { DynamicModule } from '@nestjs/common'
 import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core'
 import { CqrsModule } from '@nestjs/cqrs'
 import { AdjustCreditsHandler } from './commands/adjust-credits.ts'
+import { BanAccountHandler } from './commands/ban-account.ts'
 import { CancelJobHandler } from './commands/cancel-job.ts'
 import { CreateOrgHandler } from './commands/create-org.ts'
 import { GrantCreditsHandler } from './commands/grant-credits.ts'
@@ -11,17 +12,21 @@ import { PublishPriceHandler } from './commands/publish-price.ts'
 import { RegisterWebhookEndpointHandler } from './commands/register-webhook-endpoint.ts'
 import { RemoveWebhookEndpointHandler } from './commands/remove-webhook-endpoint.ts'
 import { ReplayWebhookDeliveryHandler } from './commands/replay-webhook-delivery.ts'
+import { ReinstateAccountHandler } from './commands/reinstate-account.ts'
 import { RetryJobHandler } from './commands/retry-job.ts'
 import { RevokeApiKeyHandler } from './commands/revoke-api-key.ts'
 import { RotateWebhookSecretHandler } from './commands/rotate-webhook-secret.ts'
 import { SendTestWebhookHandler } from './commands/send-test-webhook.ts'
+import { SetLimitsHandler } from './commands/set-limits.ts'
 import { SubmitJobHandler } from './commands/submit-job.ts'
+import { ThrottleAccountHandler } from './commands/throttle-account.ts'
 import { AccessGuard } from './http/access.ts'
 import { AccountController } from './http/account.controller.ts'
 import { AdminController } from './http/admin.controller.ts'
 import { AnswerInterceptor } from './http/answer.interceptor.ts'
 import { Authenticator } from './http/authenticator.ts'
 import { DocsController } from './http/docs.controller.ts'
+import { LimitsController } from './http/limits.controller.ts'
 import { JobsController } from './http/jobs.controller.ts'
 import { MetaController } from './http/meta.controller.ts'
 import { ProblemFilter } from './http/problem.filter.ts'
@@ -44,6 +49,7 @@ export class AppModule {
         AccountController,
         WebhooksController,
         AdminController,
+        LimitsController,
         MetaController,
         DocsController,
       ],
@@ -57,6 +63,7 @@ export class AppModule {
         OrgChannels,
         Gateway,
         AdjustCreditsHandler,
+        BanAccountHandler,
         CancelJobHandler,
         CreateOrgHandler,
         GrantCreditsHandler,
@@ -65,11 +72,14 @@ export class AppModule {
         RegisterWebhookEndpointHandler,
         RemoveWebhookEndpointHandler,
         ReplayWebhookDeliveryHandler,
+        ReinstateAccountHandler,
         RetryJobHandler,
         RevokeApiKeyHandler,
         RotateWebhookSecretHandler,
         SendTestWebhookHandler,
+        SetLimitsHandler,
         SubmitJobHandler,
+        ThrottleAccountHandler,
       ],
     }
   }

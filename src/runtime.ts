@@ -3,6 +3,7 @@ import type { Clock } from '../domain/ports/clock.ts'
 import type { DeliveryStore } from '../domain/ports/delivery-store.ts'
 import type { IdempotencyStore } from '../domain/ports/idempotency-store.ts'
 import type { Ids } from '../domain/ports/ids.ts'
+import type { LimitStore } from '../domain/ports/limit-store.ts'
 import type { ObjectStore } from '../domain/ports/object-store.ts'
 import type { Signals } from '../domain/ports/signals.ts'
 import type { EventStore } from '../domain/ports/event-store.ts'
@@ -34,6 +35,7 @@ export type Runtime = {
   readonly signals: Signals
   readonly deliveries: DeliveryStore
   readonly idempotency: IdempotencyStore
+  readonly limits: LimitStore
   readonly jobTypes: ReadonlyMap<string, JobType>
   readonly secretKey: Uint8Array
   /** Runs something again and again, ms apart; returns how to stop. */

@@ -64,7 +64,7 @@ export function statusAt(standing: Standing, at: string): AccountStatus {
  * @param version the standing's version that admission has seen; undefined when it looked at none
  * @throws DomainError `account_banned`; `conflict` with `isStale` when admission must look again
  */
-export function requireAdmission(standing: Standing, version: number | undefined): void {
+export function requireAdmission(standing: Standing, version?: number): void {
   if (standing.ban) {
     throw new DomainError('account_banned', 'The account is banned: it takes no new jobs.')
   }

@@ -125,6 +125,11 @@ export class CommandPipeline<State, Command, Event extends StorableEvent> {
     return load
   }
 
+  /** The state as it was last seen here, without a look at the store; undefined when never. */
+  peek(stream: string): State | undefined {
+    return this.#cache.get(stream)?.state
+  }
+
   /** Reads what the stream has gained since it was last seen. */
   async #load(stream: string): Promise<Loaded<State>> {
     const known = this.#cache.get(stream) ?? (await this.#fromSnapshot(stream))

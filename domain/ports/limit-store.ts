@@ -24,4 +24,7 @@ export type LimitDecision =
 export abstract class LimitStore {
   /** All checks pass and are counted, or none is counted. `now` in ms since the epoch. */
   abstract take(checks: readonly LimitCheck[], now: number): Promise<LimitDecision>
+
+  /** Gives back what `take` has counted, for a request that was refused after it. */
+  abstract give(checks: readonly LimitCheck[], now: number): Promise<void>
 }

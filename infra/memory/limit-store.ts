@@ -1,5 +1,5 @@
 import { type LimitCheck, type LimitDecision, LimitStore } from '../../domain/ports/limit-store.ts'
-import { costMs, decide } from '../gcra.ts'
+import { costMs, decide, returned } from '../gcra.ts'
 
 /** Forgives the rounding of sums. */
 const toleranceMs = 0.01
@@ -21,5 +21,9 @@ export class MemoryLimitStore extends LimitStore {
         afterMs: passes ? (after[at] ?? 0) : null,
       })),
     )
+  }
+
+  override async give(checks: readonly LimitCheck[], now: number): Promise<void> {
+    await this.take(checks.map(returned), now)
   }
 }

@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { type LimitCheck, type LimitDecision, LimitStore } from '../../domain/ports/limit-store.ts'
 import { Batcher } from '../batcher.ts'
-import { type CheckOutcome, costMs, decide } from '../gcra.ts'
+import { type CheckOutcome, costMs, decide, returned } from '../gcra.ts'
 
 type Take = {
   readonly checks: readonly LimitCheck[]
@@ -35,6 +35,10 @@ export class PostgresLimitStore extends LimitStore {
     return await new Promise((resolve, reject) => {
       this.#takes.add({ checks, now, resolve, reject })
     })
+  }
+
+  override async give(checks: readonly LimitCheck[], now: number): Promise<void> {
+    await this.take(checks.map(returned), now)
   }
 
   async #run(batch: readonly Take[]): Promise<void> {

@@ -1,13 +1,13 @@
 import { Inject } from '@nestjs/common'
 import { Command, CommandHandler } from '@nestjs/cqrs'
 import type { ICommandHandler } from '@nestjs/cqrs'
-import { accountStream } from '../../domain/account/account.ts'
 import { DomainError } from '../../domain/errors.ts'
 import { existingJob, holdIdOf, isFinished, jobStream } from '../../domain/job/job.ts'
 import type { Job } from '../../domain/job/job.ts'
 import type { CommandContext, Loaded } from '../../domain/pipeline/command-pipeline.ts'
 import { isoTime } from '../../domain/ports/clock.ts'
 import { maximum } from '../../domain/pricing/money.ts'
+import { admit } from './admission.ts'
 import { jobCredits } from '../queries/get-credits.ts'
 import { RUNTIME } from '../runtime.ts'
 import type { Runtime } from '../runtime.ts'
@@ -53,7 +53,10 @@ export class RetryJobHandler implements ICommandHandler<RetryJob> {
     const expiresAt = isoTime(now + holdMsMax)
     const hold = { type: 'HoldCredits' as const, holdId, jobId, amount, at, expiresAt }
     const held = { ...context, commandId: ids.derive('hold', holdId) }
-    await pipelines.accounts.handle(accountStream(context.orgId), hold, held)
+    // What is left of the job is not known by provider any more: nothing is planned there.
+    const { userId, jobType } = job.spec
+    const subject = { userId, jobType, providers: [] }
+    await admit(this.#runtime, { ...hold, userId }, subject, held)
     const estimateMicro = amount.toString()
     const command = { type: 'RequeueJob' as const, requeue, estimateMicro, at }
     const { state, revision } = await pipelines.jobs.handle(stream, command, context)

@@ -1,13 +1,14 @@
 import { Inject } from '@nestjs/common'
 import { Command, CommandHandler } from '@nestjs/cqrs'
 import type { ICommandHandler } from '@nestjs/cqrs'
-import { accountStream } from '../../domain/account/account.ts'
+import type { Planned } from '../../domain/account/quota.ts'
 import { type DomainError, invalid } from '../../domain/errors.ts'
 import { deadlineAfter, existingJob, jobStream } from '../../domain/job/job.ts'
 import type { Job } from '../../domain/job/job.ts'
 import type { JobSpec } from '../../domain/job/job-events.ts'
 import type { CommandContext, Loaded } from '../../domain/pipeline/command-pipeline.ts'
 import { isoTime } from '../../domain/ports/clock.ts'
+import { storedAmount } from '../../domain/pricing/money.ts'
 import { priceBookStream, priceCall, versionAt } from '../../domain/pricing/price-book.ts'
 import type { PriceBook } from '../../domain/pricing/price-book.ts'
 import { isUploadId, uploadKey, uploadUsableUntil } from '../../domain/upload/upload-key.ts'
@@ -16,6 +17,8 @@ import type { JobType } from '../../workers/handlers/job-type.ts'
 import { parseTime } from '../http/envelope.ts'
 import { RUNTIME } from '../runtime.ts'
 import type { Runtime } from '../runtime.ts'
+import { admit } from './admission.ts'
+import type { Allowance } from './admission.ts'
 import { metadataLengthMax } from './job-request.ts'
 import type { JobRequest } from './job-request.ts'
 import { requireCallable } from './webhook-url.ts'
@@ -26,8 +29,11 @@ const inlineInputLengthMax = 32_000
 const holdGraceMs = 3_600_000
 const holdMsMax = 366 * 86_400_000
 
+/** The job, and what is left of the limits that it was counted for. */
+export type Submitted = Loaded<Job> & { readonly allowance: Allowance | null }
+
 /** Takes a job: holds its credits, then writes it down. Repeating it makes the same job. */
-export class SubmitJob extends Command<Loaded<Job>> {
+export class SubmitJob extends Command<Submitted> {
   readonly jobId: string
   readonly request: JobRequest
   readonly context: CommandContext
@@ -48,23 +54,25 @@ export class SubmitJobHandler implements ICommandHandler<SubmitJob> {
     this.#runtime = runtime
   }
 
-  async execute({ jobId, request, context }: SubmitJob): Promise<Loaded<Job>> {
+  async execute({ jobId, request, context }: SubmitJob): Promise<Submitted> {
     const { pipelines, ids } = this.#runtime
-    const spec = await this.#admit(jobId, request, context)
+    const { spec, planned } = await this.#prepare(jobId, request, context)
+    const { userId, jobType } = spec
     const hold = {
       type: 'HoldCredits' as const,
       ...{ holdId: jobId, jobId, amount: BigInt(spec.estimateMicro), at: spec.submittedAt },
-      expiresAt: holdEnd(spec),
+      ...{ expiresAt: holdEnd(spec), userId, planned },
     }
     const held = { ...context, commandId: ids.derive('hold', jobId) }
-    await pipelines.accounts.handle(accountStream(context.orgId), hold, held)
+    const providers = planned.map(({ provider }) => provider)
+    const allowance = await admit(this.#runtime, hold, { userId, jobType, providers }, held)
     const submitted = { ...context, commandId: ids.derive('submit', jobId) }
     const command = { type: 'SubmitJob' as const, spec }
     const { state, revision } = await pipelines.jobs.handle(jobStream(jobId), command, submitted)
-    return { state: existingJob(state), revision }
+    return { state: existingJob(state), revision, allowance }
   }
 
-  async #admit(jobId: string, request: JobRequest, context: CommandContext): Promise<JobSpec> {
+  async #prepare(jobId: string, request: JobRequest, context: CommandContext) {
     const { pipelines, clock, jobTypes } = this.#runtime
     const type = jobTypes.get(request.type)
     if (!type) throw unknownType(request.type, [...jobTypes.keys()])
@@ -79,7 +87,8 @@ export class SubmitJobHandler implements ICommandHandler<SubmitJob> {
     const runAt = runAtMs !== null && runAtMs > now ? isoTime(runAtMs) : null
     const { state: book } = await pipelines.priceBook.load(priceBookStream)
     const deadlineSeconds = request.deadlineSeconds ?? null
-    return {
+    const { planned, ...price } = estimate(book, calls, submittedAt)
+    const spec: JobSpec = {
       ...{ jobId, orgId: context.orgId, userId: request.userId ?? null, jobType: type.type },
       ...(await this.#keepInput(jobId, request)),
       ...{ priority: request.priority ?? 'normal', metadata, runAt, deadlineSeconds },
@@ -88,10 +97,11 @@ export class SubmitJobHandler implements ICommandHandler<SubmitJob> {
         : null,
       deadlineAt: deadlineAfter(runAt ?? submittedAt, deadlineSeconds),
       attemptsMax: type.maxAttempts,
-      ...estimate(book, calls, submittedAt),
+      ...price,
       traceparent: context.traceparent,
       submittedAt,
     }
+    return { spec, planned }
   }
 
   async #keepInput(jobId: string, { input }: JobRequest) {
@@ -117,12 +127,23 @@ export class SubmitJobHandler implements ICommandHandler<SubmitJob> {
   }
 }
 
-/** The most that a job can cost, at the prices in force. */
+/** The most that a job can cost, at the prices in force, and at whom. */
 function estimate(book: PriceBook, calls: readonly EstimatedCall[], at: string) {
   const version = versionAt(book, at)
+  const byProvider = new Map<string, { amount: bigint; units: Record<string, bigint> }>()
   let sum = 0n
-  for (const call of calls) sum += priceCall(version, call).chargedMicro
-  return { estimateMicro: sum.toString(), priceVersion: version?.version ?? 0 }
+  for (const call of calls) {
+    const { chargedMicro } = priceCall(version, call)
+    sum += chargedMicro
+    const part = byProvider.get(call.provider) ?? { amount: 0n, units: {} }
+    byProvider.set(call.provider, part)
+    part.amount += chargedMicro
+    for (const [unit, count] of Object.entries(call.units)) {
+      part.units[unit] = (part.units[unit] ?? 0n) + storedAmount(count)
+    }
+  }
+  const planned = [...byProvider].map(([provider, part]): Planned => ({ provider, ...part }))
+  return { estimateMicro: sum.toString(), priceVersion: version?.version ?? 0, planned }
 }
 
 function holdEnd({ deadlineAt, submittedAt }: JobSpec): string {

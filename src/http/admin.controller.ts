@@ -19,6 +19,7 @@ import { RetryJob } from '../commands/retry-job.ts'
 import { RevokeApiKey } from '../commands/revoke-api-key.ts'
 import { listHolds, listOrgs } from '../queries/admin-lists.ts'
 import { isJobId, showJob } from '../queries/get-job.ts'
+import { showStanding } from '../queries/show-limits.ts'
 import { listJobs } from '../queries/list-jobs.ts'
 import { RUNTIME } from '../runtime.ts'
 import type { Runtime } from '../runtime.ts'
@@ -63,7 +64,8 @@ export class AdminController {
   @Get('orgs')
   @NeedsRole('viewer')
   async orgs(@Query() query: QueryParams): Promise<unknown> {
-    return listOrgs(this.#runtime.sql, query)
+    const { sql, clock } = this.#runtime
+    return listOrgs(sql, query, isoTime(clock.now()))
   }
 
   @Get('orgs/:orgId')
@@ -71,10 +73,11 @@ export class AdminController {
   async org(@Param('orgId') orgId: string): Promise<unknown> {
     const account = await this.#account(orgId)
     const { name, overdraft, posted, held, grants, keys } = account
-    const available = availableAt(account, isoTime(this.#runtime.clock.now()))
+    const at = isoTime(this.#runtime.clock.now())
+    const available = availableAt(account, at)
     const amounts = { available, held, posted, overdraft }
     return {
-      ...{ orgId, name, status: 'active', limits: [] },
+      ...{ orgId, name, ...showStanding(account, at) },
       balance: Object.fromEntries(
         Object.entries(amounts).map(([key, amount]) => [key, amount.toString()]),
       ),

@@ -31,6 +31,7 @@ import type { Runtime } from '../runtime.ts'
 import { NeedsScope, OpenToClients } from './access.ts'
 import { Answer } from './answer.ts'
 import { batchItem, batchJobId } from './batch.ts'
+import { allowanceHeaders } from './rate-limit-headers.ts'
 import type { Query as QueryParams } from './paging.ts'
 import { preferredWaitMs } from './prefer.ts'
 import { commandContext, tenantOf } from './request-context.ts'
@@ -63,12 +64,13 @@ export class JobsController {
     const jobId = request.weir.subjectId
     request.weir.jobId = jobId
     const submitted = await this.#commands.execute(new SubmitJob(jobId, jobRequest(body), context))
+    const headers = allowanceHeaders(submitted.allowance)
     const location = `${this.#runtime.config.publicUrl}/v1/jobs/${jobId}`
-    if (waitMs === null) return new Answer(202, this.#view(submitted), { location })
+    if (waitMs === null) return new Answer(202, this.#view(submitted), { location, ...headers })
     await this.#channels.untilFinished(jobId, waitMs)
     const job = await this.#fresh(request, jobId)
     const preference = `wait=${waitMs / 1000}`
-    return new Answer(202, job, { location, 'preference-applied': preference })
+    return new Answer(202, job, { location, 'preference-applied': preference, ...headers })
   }
 
   @Post('batch')

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { DomainError, errorTable } from '../../domain/errors.ts'
 import type { ErrorCode } from '../../domain/errors.ts'
 import { bodyBytesMax } from './json-body.ts'
+import { refusalHeaders } from './rate-limit-headers.ts'
 
 /** What Fastify and Nest say in their own words, as errors of weir. Anything else is `internal`. */
 export function refusalOf(error: unknown): DomainError {
@@ -51,6 +52,7 @@ export function sendProblem(
   context.errorCode = refusal.code
   const seconds = retryAfterSeconds[refusal.code]
   if (seconds !== undefined) void reply.header('retry-after', String(seconds))
+  void reply.headers(refusalHeaders(refusal))
   if (refusal.code === 'unauthenticated') void reply.header('www-authenticate', 'Bearer')
   return reply
     .status(status)

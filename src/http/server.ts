@@ -68,7 +68,14 @@ export async function startServer(runtime: Runtime): Promise<RunningServer> {
   }
 }
 
-const exposedHeaders = ['location', 'idempotent-replayed', 'x-request-id', 'retry-after']
+const exposedHeaders = [
+  'location',
+  'idempotent-replayed',
+  'x-request-id',
+  'retry-after',
+  'ratelimit',
+  'ratelimit-policy',
+]
 
 /** What holds for every request, whoever answers it. */
 function prepare(instance: FastifyInstance, runtime: Runtime): void {

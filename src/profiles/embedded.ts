@@ -12,6 +12,7 @@ import { PostgresEventStore } from '../../infra/postgres/event-store.ts'
 import { PostgresHoldWatch } from '../../infra/postgres/hold-watch.ts'
 import { PostgresIdempotencyStore } from '../../infra/postgres/idempotency-store.ts'
 import { PostgresLeaseStore } from '../../infra/postgres/lease-store.ts'
+import { PostgresLimitStore } from '../../infra/postgres/limit-store.ts'
 import { PostgresListener } from '../../infra/postgres/listener.ts'
 import { openPool } from '../../infra/postgres/pool.ts'
 import { PostgresReadModelStore } from '../../infra/postgres/read-model-store.ts'
@@ -58,6 +59,7 @@ export function openEmbedded(config: Config, name: string, observer: PipelineObs
     announcer: new PostgresAnnouncer(pool),
     announcements: new PostgresAnnouncements(listener),
     leases: new PostgresLeaseStore(pool),
+    limits: new PostgresLimitStore(pool),
     holds: new PostgresHoldWatch(pool),
     readModels: new PostgresReadModelStore(pool),
     deliveries: new PostgresDeliveryStore(pool),

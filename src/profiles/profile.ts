@@ -8,6 +8,7 @@ import type { HoldWatch } from '../../domain/ports/hold-watch.ts'
 import type { IdempotencyStore } from '../../domain/ports/idempotency-store.ts'
 import type { Ids } from '../../domain/ports/ids.ts'
 import type { LeaseStore } from '../../domain/ports/lease-store.ts'
+import type { LimitStore } from '../../domain/ports/limit-store.ts'
 import type { ObjectStore } from '../../domain/ports/object-store.ts'
 import type { ReadModelStore } from '../../domain/ports/read-model-store.ts'
 import type { Signals } from '../../domain/ports/signals.ts'
@@ -35,6 +36,7 @@ export type Profile = {
   readonly announcer: Announcer
   readonly announcements: Announcements
   readonly leases: LeaseStore
+  readonly limits: LimitStore
   readonly holds: HoldWatch
   readonly readModels: ReadModelStore
   readonly deliveries: DeliveryStore

@@ -48,9 +48,11 @@ export type OrgView = {
   readonly createdAt: string
 }
 
-// $1 $2 after (openedAt, id), $3 limit
+// $1 $2 after (openedAt, id), $3 limit, $4 now
 const orgsStatement = `
-  SELECT org_id AS "orgId", name, status, posted::text, held::text, overdraft::text,
+  SELECT org_id AS "orgId", name,
+    CASE WHEN status = 'throttled' AND throttled_until <= $4 THEN 'active' ELSE status END AS status,
+    posted::text, held::text, overdraft::text,
     (posted - held + overdraft)::text AS available, opened_at AS "createdAt"
   FROM account_balance
   WHERE $1::timestamptz IS NULL OR (opened_at, org_id) < ($1, $2)
@@ -58,10 +60,12 @@ const orgsStatement = `
   LIMIT $3`
 
 /** Orgs with their money, newest first. */
-export async function listOrgs(sql: Sql, query: Query): Promise<Page<OrgView>> {
+export async function listOrgs(sql: Sql, query: Query, now: string): Promise<Page<OrgView>> {
   const request = pageRequest(query, ['orgs'])
   const [createdAt = null, orgId = null] = request.after ?? []
-  const rows = await sql<OrgView>('list-orgs', orgsStatement, [createdAt, orgId, request.limit + 1])
+  const rows = await sql<OrgView>('list-orgs', orgsStatement, [
+    ...[createdAt, orgId, request.limit + 1, now],
+  ])
   return page(
     rows,
     request,

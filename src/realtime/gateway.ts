@@ -2,6 +2,8 @@ import type { Server as HttpServer } from 'node:http'
 import { Inject, Injectable } from '@nestjs/common'
 import { Server } from 'socket.io'
 import type { Socket } from 'socket.io'
+import { accountStream } from '../../domain/account/account.ts'
+import { requireAdmission } from '../../domain/account/standing.ts'
 import { DomainError } from '../../domain/errors.ts'
 import type { ErrorCode } from '../../domain/errors.ts'
 import type { JobEventView } from '../../domain/job/job-view.ts'
@@ -30,6 +32,7 @@ export class Gateway {
   readonly #orgs: OrgChannels
   readonly #closing = new AbortController()
   #server: Server | null = null
+  #unlisten: () => Promise<void> = () => Promise.resolve()
 
   constructor(
     @Inject(RUNTIME) runtime: Runtime,
@@ -61,10 +64,12 @@ export class Gateway {
     })
     this.#server.on('connection', (socket) => this.#connected(socket))
     void this.#recheck()
+    void this.#listen()
   }
 
   async close(): Promise<void> {
     this.#closing.abort()
+    await this.#unlisten()
     await this.#server?.close()
   }
 
@@ -76,6 +81,7 @@ export class Gateway {
     if (principal.kind === 'operator') {
       throw new DomainError('forbidden', 'Sockets belong to organisations.')
     }
+    await this.#requireWelcome(principal.orgId)
     socket.data = { principal, token }
   }
 
@@ -143,11 +149,48 @@ export class Gateway {
     return { ok: true, recovered: true, events: [] }
   }
 
+  /** A banned org hears nothing live; what it reads over HTTP stays open to it. */
+  async #requireWelcome(orgId: string): Promise<void> {
+    const { accounts } = this.#runtime.pipelines
+    requireAdmission((await accounts.load(accountStream(orgId))).state.standing)
+  }
+
+  async #listen(): Promise<void> {
+    const { signals, log } = this.#runtime
+    try {
+      this.#unlisten = await signals.subscribe('access_changed', ({ orgId }) => {
+        if (typeof orgId !== 'string') return
+        this.#dismissBanned(orgId).catch((error: unknown) => {
+          log.error({ err: error, orgId }, 'sockets could not be rechecked')
+        })
+      })
+    } catch (error) {
+      log.error({ err: error }, 'changes of access are not heard')
+    }
+  }
+
+  /** Ends the sockets of orgs that were banned; null for a look at all of them. */
+  async #dismissBanned(orgId: string | null): Promise<void> {
+    const sockets = (await this.#server?.fetchSockets()) ?? []
+    const orgIds = sockets.map((socket) => dataOf(socket).principal?.orgId)
+    const banned = new Set<string>()
+    for (const id of new Set(orgIds)) {
+      if (id === undefined || (orgId !== null && id !== orgId)) continue
+      await this.#requireWelcome(id).catch((error: unknown) => {
+        if (error instanceof DomainError && error.code === 'account_banned') banned.add(id)
+      })
+    }
+    sockets.forEach((socket, index) => {
+      if (banned.has(orgIds[index] ?? '')) socket.disconnect(true)
+    })
+  }
+
   /** Ends the sockets of tokens that are no longer valid: revoked, or at their end. */
   async #recheck(): Promise<void> {
     const { clock } = this.#runtime
     while (!this.#closing.signal.aborted) {
       await clock.sleep(recheckMs, this.#closing.signal)
+      await this.#dismissBanned(null).catch(() => undefined)
       const sockets = await this.#server?.fetchSockets()
       for (const socket of sockets ?? []) {
         const { token } = dataOf(socket)

@@ -81,6 +81,19 @@ export function limitStoreContract(given: () => LimitStore): void {
     expect(refused).toMatchObject({ key: long.key, retryAfterMs: 60_000 })
   })
 
+  test('what is given back can be taken again, and never more than that', async () => {
+    const [wide, narrow] = [newCheck(10, 1_000), newCheck(1, 60_000)]
+    const both = (): Promise<LimitDecision> => given().take([wide, narrow], now)
+    expect(await both()).toMatchObject({ allowed: true })
+    expect(await both()).toMatchObject({ allowed: false })
+    await given().give([wide, narrow], now)
+    expect(await both()).toEqual({ allowed: true, remaining: [9, 0] })
+    expect(await both()).toMatchObject({ allowed: false })
+    await given().give([wide, narrow], now + 60_000)
+    const full = { ...narrow, cost: 0 }
+    expect(await given().take([full], now + 60_000)).toEqual({ allowed: true, remaining: [1] })
+  })
+
   test('no check is no limit', async () => {
     expect(await given().take([], now)).toEqual({ allowed: true, remaining: [] })
   })
