@@ -1,5 +1,5 @@
 import { DomainError } from '../../../domain/errors.ts'
-import { balance, baseUrl, jobId, orgId, uploadId, usage } from './examples.ts'
+import { balance, baseUrl, jobId, ledgerEntry, orgId, uploadId, usage } from './examples.ts'
 import { usualRefusals } from './problems.ts'
 import type { Refusal } from './problems.ts'
 import type { Route } from './route.ts'
@@ -14,10 +14,35 @@ export const accountRoutes: readonly Route[] = [
     path: '/v1/balance',
     operationId: 'getBalance',
     summary: 'Get the balance',
-    description: 'A read model: it may lag, normally well under a second.',
+    description:
+      'A read model: it may lag, normally well under a second. With `asOf` it is what the ledger ' +
+      'says about an earlier time, and has `asOf` and `by` as well; its overdraft is today’s.',
     access: { scope: 'billing:read' },
+    parameters: ['asOf', 'by'],
     answers: {
       200: { description: 'The money.', content: json('Balance', example(jsonOf(balance))) },
+    },
+  },
+  {
+    method: 'get',
+    path: '/v1/ledger',
+    operationId: 'listLedger',
+    summary: 'Read the ledger',
+    description:
+      'Double entry: the entries of one `tx_id` sum to zero in each currency, a credit counted ' +
+      'positive. The last entry of `customer_credit` has the posted balance. Newest first; with ' +
+      '`Accept: text/csv` the whole range as one file, oldest first, where text that a ' +
+      'spreadsheet would run as a formula begins with an apostrophe.',
+    access: { scope: 'billing:read' },
+    parameters: ['from', 'to', 'cursor', 'limit'],
+    answers: {
+      200: {
+        description: 'A page, or the statement.',
+        content: {
+          ...json('LedgerPage', pageExample(jsonOf(ledgerEntry))),
+          'text/csv': { schema: { type: 'string' } },
+        },
+      },
     },
   },
   {

@@ -1,7 +1,10 @@
+import { grantKinds } from '../../../domain/account/burn.ts'
+import { entryKinds, ledgerAccounts } from '../../../domain/ledger/ledger.ts'
 import type { Balance } from '../../queries/get-credits.ts'
+import type { LedgerView } from '../../queries/ledger.ts'
 import type { UsageSummary, UsageView } from '../../queries/list-usage.ts'
 import { tokenRequestSchema, uploadRequestSchema } from '../account.controller.ts'
-import { amount, count, listOf, object, orNull, pageOf, published, ref } from './schema.ts'
+import { amount, choice, count, listOf, object, orNull, pageOf, published, ref } from './schema.ts'
 import { text, time, url, uuid } from './schema.ts'
 import type { Schema } from './schema.ts'
 
@@ -50,6 +53,41 @@ export const accountSchemas: Readonly<Record<string, Schema>> = {
     required: ['items'],
     properties: { items: listOf(ref('UsageSummary'), 'The most expensive first.') },
   },
+  LedgerEntry: object<LedgerView>('A line of the books. Amounts are micro-units.', {
+    seq: count('Counts the entries of the organisation from 1, without holes.'),
+    tx_id: uuid('The transaction: its entries sum to zero in each currency.'),
+    entry_id: text('The id of this entry.'),
+    booked_at_utc: time('When it happened.'),
+    recorded_at_utc: time('When the log took it.'),
+    org_id: uuid('The organisation.'),
+    user_id: orNull(text('Your user, whose job it was.')),
+    account: choice(ledgerAccounts, 'The account that it moves.'),
+    kind: choice(entryKinds, 'What happened.'),
+    direction: choice(['debit', 'credit'], 'A credit raises the account, a debit lowers it.'),
+    amount_micro: amount('How much; never negative.'),
+    currency: choice(['CREDIT', 'USD'], 'Micro-credits, or micro-USD.'),
+    balance_after_micro: amount('What the account holds after this entry.'),
+    held_after_micro: amount('The sum of open holds after the transaction.'),
+    grant_id: orNull(text('The grant that it gave to or took from.')),
+    grant_kind: orNull(choice(grantKinds, 'What kind of grant that is.')),
+    job_id: orNull(text('The job that it is about.')),
+    call_id: orNull(text('The call: its `usageId`.')),
+    provider: orNull(text('Whom the call went to.')),
+    model: orNull(text('Which model answered.')),
+    units_in: orNull(amount('Input tokens, or the first unit of a call that has none.')),
+    units_out: orNull(amount('Output tokens.')),
+    ms: orNull(count('How long the call took. Measures stand on its first entry alone.')),
+    price_version: orNull(count('The version of the price book by which it was charged.')),
+    cost_nano_usd: orNull(amount('What the provider takes, 10⁻⁹ US dollars.')),
+    reason: orNull(text('Why.')),
+    actor: text('Who did it.'),
+    source: text('From which side: key, admin, worker or system.'),
+    stripe_ref: orNull(text('The payment behind it.')),
+    corrects_entry_id: orNull(text('The entry that it corrects.')),
+    prev_hash: text('The hash of the event before, in the chain of the account.'),
+    hash: text('The hash of the event: SHA-256 over the one before and its canonical form.'),
+  }),
+  LedgerPage: pageOf('LedgerEntry'),
   TokenRequest: published(tokenRequestSchema),
   ClientToken: {
     type: 'object',

@@ -35,7 +35,8 @@ export function examplesOf(label: Part, content: Content | undefined): readonly 
     Object.values(examples).map((one) => ({ type, ...one })),
   )
   return all.map(({ type, summary, value }, at) => {
-    const about = html`${label} <span>${summary ?? type}</span>`
+    const about = html`${label}
+      <span>${summary ?? (type === 'application/json' ? '' : type)}</span>`
     return at === 0 ? code(about, value) : folded(about, value)
   })
 }

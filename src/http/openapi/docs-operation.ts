@@ -2,19 +2,11 @@ import { code, examplesOf, firstExample } from './docs-example.ts'
 import { kindOf, limitsOf, membersOf, nameOf, plain, separated } from './docs-schema.ts'
 import { html, inline, prose } from './html.ts'
 import type { Html, Part } from './html.ts'
-import type {
-  Content,
-  Method,
-  OpenApi,
-  Operation,
-  Parameter,
-  Reference,
-  Response,
-} from './openapi.ts'
+import type { Content, OpenApi, Operation, Parameter, Reference, Response } from './openapi.ts'
 
 /** One operation and where it is found. */
 export type Place = {
-  readonly method: Method
+  readonly method: string
   readonly path: string
   readonly operation: Operation
 }
@@ -86,9 +78,9 @@ function accessOf({ security }: Operation): Html {
   return html`<p class="access">Needs ${separated(ways, ' or ')}</p>`
 }
 
-export function parameterList(parameters: readonly Parameter[]): Html {
+export function parameterList(parameters: readonly Parameter[], title = 'Parameters'): Html {
   if (parameters.length === 0) return html``
-  return html`<h4>Parameters</h4>
+  return html`<h4>${title}</h4>
     <ul class="members">
       ${parameters.map(
         ({ name, in: where, description, schema, required }) =>

@@ -4,8 +4,7 @@ import type { Place } from './docs-operation.ts'
 import { isSchema, kindOf, limitsOf, membersOf, plain } from './docs-schema.ts'
 import { html, inline, prose, slug } from './html.ts'
 import type { Html } from './html.ts'
-import { methods } from './openapi.ts'
-import type { MediaType, OpenApi, Parameter, SocketMessage } from './openapi.ts'
+import type { MediaType, OpenApi, Operation, Parameter, SocketMessage } from './openapi.ts'
 import type { Schema } from './schema.ts'
 
 type Section = { readonly id: string; readonly title: string; readonly body: Html }
@@ -154,12 +153,12 @@ function chapterOf(document: OpenApi, tag: { name: string; description: string }
   }
 }
 
+/** In the order of the document, in which what makes a thing comes before what lists it. */
 function placesOf(document: OpenApi, tag: string): readonly Place[] {
   return Object.entries(document.paths).flatMap(([path, item]) =>
-    methods.flatMap((method) => {
-      const operation = item[method]
-      return operation?.tags.includes(tag) ? [{ method, path, operation }] : []
-    }),
+    Object.entries<Operation>(item)
+      .filter(([, operation]) => operation.tags.includes(tag))
+      .map(([method, operation]) => ({ method, path, operation })),
   )
 }
 
@@ -172,8 +171,13 @@ function liveUpdates(document: OpenApi): Chapter {
     `  path: '${path}',`,
     `  auth: { token },`,
     `})`,
-    `const answer = await socket.emitWithAck('subscribe', { channel, after })`,
-    `socket.on('update', ({ channel, revision, type, job }) => { … })`,
+    `socket.on('update', ({ channel, revision, type, job }) => {`,
+    `  // …`,
+    `})`,
+    `const answer = await socket.emitWithAck(`,
+    `  'subscribe',
+  { channel, after },`,
+    `)`,
   ].join('\n')
   const rows = Object.entries(channels).map(
     ([name, meaning]) =>
@@ -261,9 +265,10 @@ function webhookChapter(document: OpenApi): Chapter {
     body: html`<article class="operation">
       <div class="text">
         <p>
-          A job that names a <code>webhook</code> reports to it: signed as Standard Webhooks 1.0.0
-          says, with the secret of <a href="#getWebhookSecret">your organisation</a>. What is not
-          taken is sent again for some three days, with growing pauses.
+          Events go to the <a href="#webhook-endpoints">endpoints</a> of your organisation, signed
+          with the secret of each, and to the <code>webhook</code> that a job names, signed with
+          <a href="#getWebhookSecret">the organisation’s secret</a>: as Standard Webhooks 1.0.0
+          says. What is not taken is sent again for some three days, with growing pauses.
         </p>
         <div class="wide">
           <table>
@@ -272,14 +277,14 @@ function webhookChapter(document: OpenApi): Chapter {
             </tbody>
           </table>
         </div>
-        ${parameterList(parameters)}
+        ${parameterList(parameters, 'Headers')}
         <h4>Body <a class="kind" href="#schema-WebhookEvent">WebhookEvent</a></h4>
         <h4>What you answer</h4>
         <ul class="answers">
           ${responses}
         </ul>
       </div>
-      <div class="samples">${examples.slice(-1)}</div>
+      <div class="samples">${examples.slice(-2)}</div>
     </article>`,
   }
 }

@@ -98,7 +98,9 @@ export function limitsOf(schema: Schema): Html {
   const choices = isList(schema['enum']) ? schema['enum'] : choicesOfItems(schema)
   const choice = choices.map((one) => html`<code>${plain(one)}</code>`)
   if (limits === '' && choice.length === 0) return html``
-  return html`<p class="limits">${separated(choice, ' ')} ${limits}</p>`
+  return html`<p class="limits">
+    ${separated(choice, ' ')}${choice.length > 0 && limits !== '' ? '; ' : ''}${limits}
+  </p>`
 }
 
 function choicesOfItems({ items }: Schema): readonly Json[] {

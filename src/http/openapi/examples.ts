@@ -6,6 +6,7 @@ import type { JobEventView } from '../../../domain/job/job-view.ts'
 import type { JobRequest } from '../../commands/job-request.ts'
 import type { Balance } from '../../queries/get-credits.ts'
 import { showTransitions } from '../../queries/get-job.ts'
+import type { LedgerView } from '../../queries/ledger.ts'
 import type { UsageView } from '../../queries/list-usage.ts'
 
 // The examples tell one story: a photo is made four times as large. The code that answers requests
@@ -104,6 +105,21 @@ export const usage: UsageView = {
   ...{ jobId, userId: 'u1', provider: 'weir', model: 'lanczos3', units: { images: '1' } },
   ...{ ms: 1702, costNanoUsd: '0', chargedMicro: priceMicro, priceVersion: 1 },
   at: '2026-01-31T09:00:00.170Z',
+}
+
+/** What the photo cost, in the books. */
+export const ledgerEntry: LedgerView = {
+  ...{ seq: 5, tx_id: '7d0f53a9-2c1b-5d3e-9a77-60f1b1f0c2d4', entry_id: `${orgId}:0000000005` },
+  ...{ booked_at_utc: finishedAt, recorded_at_utc: finishedAt, org_id: orgId, user_id: 'u1' },
+  ...{ account: 'customer_credit', kind: 'usage', direction: 'debit', amount_micro: priceMicro },
+  ...{ currency: 'CREDIT', balance_after_micro: '99950000', held_after_micro: '0' },
+  ...{ grant_id: '0b8f4f6e-53d1-5d9a-8a52-19a4f3b0c6d7', grant_kind: 'promo', job_id: jobId },
+  ...{ call_id: usage.usageId, provider: usage.provider, model: usage.model, units_in: '1' },
+  ...{ units_out: null, ms: usage.ms, price_version: 1, cost_nano_usd: '0' },
+  ...{ reason: 'image.upscale', actor: 'worker:w1', source: 'worker', stripe_ref: null },
+  corrects_entry_id: null,
+  prev_hash: '1f0c6a4be2d87359c0b1d4a6f8e37219a5c3e1f70b2d4c6e8a9f1b3d5c7e9f02',
+  hash: '9b2e4d6f8a1c3e5f7091b3d5f7a9cbed0f1e2d3c4b5a69788796a5b4c3d2e1f0',
 }
 
 /** A hundred credits, less the photo. */

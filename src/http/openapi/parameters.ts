@@ -1,4 +1,5 @@
 import { jobStatuses } from '../../queries/list-jobs.ts'
+import { pastTimes } from '../../queries/ledger.ts'
 import { usageGroups } from '../../queries/list-usage.ts'
 import { deliveryStatuses } from '../../queries/list-webhook-deliveries.ts'
 import { limitDefault, limitMax } from '../paging.ts'
@@ -54,6 +55,15 @@ export const parameters = {
   groupBy: query('groupBy', 'What the sums are made by.', {
     ...choice(usageGroups, 'A property of a call.'),
     default: 'provider',
+  }),
+  asOf: query(
+    'asOf',
+    'The balance as it was then, that very moment included; ISO 8601.',
+    time('A moment of the past.'),
+  ),
+  by: query('by', 'Whether the moment is one of what happened, or of what the log knew.', {
+    ...choice(pastTimes, 'Which of the two times of an entry counts.'),
+    default: 'booked',
   }),
   cursor: query(
     'cursor',
