@@ -61,7 +61,7 @@ describeWithBrowser('the page', () => {
   const settled = () => page.getByText('Settled', { exact: true }).waitFor()
   const shownEvents = () => page.locator('#timeline .event-name').allInnerTexts()
   const naturalWidth = async (id: string) =>
-    Number(await page.locator(`#${id}`).evaluate((image) => Reflect.get(image, 'naturalWidth')))
+    Number(await page.evaluate(`document.getElementById('${id}').naturalWidth`))
   const upscaleSample = async () => {
     await page.goto(weir!.baseUrl)
     await page.getByRole('button', { name: 'Use the sample photo' }).click()
