@@ -14,7 +14,7 @@ export class SystemIds extends Ids {
   #unused = 0
 
   override next(): string {
-    return v7({ random: this.bytes(16) })
+    return v7()
   }
 
   override derive(...cause: readonly string[]): string {
