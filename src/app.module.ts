@@ -28,6 +28,7 @@ import { Authenticator } from './http/authenticator.ts'
 import { DocsController } from './http/docs.controller.ts'
 import { LimitsController } from './http/limits.controller.ts'
 import { JobsController } from './http/jobs.controller.ts'
+import { LedgerController } from './http/ledger.controller.ts'
 import { MetaController } from './http/meta.controller.ts'
 import { ProblemFilter } from './http/problem.filter.ts'
 import { WebhooksController } from './http/webhooks.controller.ts'
@@ -47,6 +48,7 @@ export class AppModule {
       controllers: [
         JobsController,
         AccountController,
+        LedgerController,
         WebhooksController,
         AdminController,
         LimitsController,

@@ -1,4 +1,3 @@
-import type { EventMeta } from '../envelope.ts'
 import type { Json, JsonObject } from '../json.ts'
 
 /**
@@ -24,7 +23,7 @@ export type ChainedEvent = {
   readonly id: string
   readonly type: string
   readonly data: JsonObject
-  readonly meta: EventMeta
+  readonly meta: JsonObject
 }
 
 /** The hash of an event that follows the one with `previous`. */

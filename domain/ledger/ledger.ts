@@ -21,17 +21,20 @@ import { unreachable } from '../unreachable.ts'
  * the books do not explain themselves: goodwill, and in USD what is owed to providers, whose
  * invoices are paid elsewhere.
  */
-export type LedgerAccount =
-  | 'customer_credit'
-  | 'held'
-  | 'revenue'
-  | 'provider_cost'
-  | 'promo'
-  | 'breakage'
-  | 'stripe_clearing'
-  | 'adjustments'
+export const ledgerAccounts = [
+  'customer_credit',
+  'held',
+  'revenue',
+  'provider_cost',
+  'promo',
+  'breakage',
+  'stripe_clearing',
+  'adjustments',
+] as const
+export type LedgerAccount = (typeof ledgerAccounts)[number]
 
-export type EntryKind = 'grant' | 'adjustment' | 'expiry' | 'hold' | 'usage' | 'release'
+export const entryKinds = ['grant', 'adjustment', 'expiry', 'hold', 'usage', 'release'] as const
+export type EntryKind = (typeof entryKinds)[number]
 export type Direction = 'debit' | 'credit'
 export type Currency = 'CREDIT' | 'USD'
 

@@ -5,6 +5,8 @@ import { isoTime } from '../../domain/ports/clock.ts'
 import { uploadKey, uploadUrlMs } from '../../domain/upload/upload-key.ts'
 import { getBalance } from '../queries/get-credits.ts'
 import type { Balance } from '../queries/get-credits.ts'
+import { pastBalance } from '../queries/ledger.ts'
+import type { PastBalance } from '../queries/ledger.ts'
 import { listUsage, summarizeUsage } from '../queries/list-usage.ts'
 import { RUNTIME } from '../runtime.ts'
 import type { Runtime } from '../runtime.ts'
@@ -79,10 +81,14 @@ export class AccountController {
 
   @Get('balance')
   @NeedsScope('billing:read')
-  async balance(@Req() request: FastifyRequest): Promise<Balance> {
+  async balance(
+    @Req() request: FastifyRequest,
+    @Query() query: QueryParams,
+  ): Promise<Balance | PastBalance> {
     const { orgId } = tenantOf(request)
-    const known = await getBalance(this.#runtime.sql, orgId)
-    return known ?? this.#foldedBalance(orgId)
+    const { sql } = this.#runtime
+    const past = await pastBalance(sql, orgId, query)
+    return past ?? (await getBalance(sql, orgId)) ?? this.#foldedBalance(orgId)
   }
 
   @Get('usage')
