@@ -1,4 +1,5 @@
 import { balance } from './balance.ts'
+import { concurrencyLimit } from './concurrency-limit.ts'
 import type { HoleAlarm } from './hole-alarm.ts'
 import { jobQueue } from './job-queue.ts'
 import { jobStatus } from './job-status.ts'
@@ -17,6 +18,7 @@ export type ProjectionOptions = {
 /** Every read model. A new one is a file of its own and a line here. */
 export function projections({ alarm, publicUrl }: ProjectionOptions): readonly Projection[] {
   return [
+    concurrencyLimit,
     jobQueue,
     jobStatus(alarm),
     balance(alarm),

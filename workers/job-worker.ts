@@ -67,6 +67,8 @@ export class JobWorker implements Loop {
   readonly #held = new Map<number, Held>()
   readonly #stopping = new AbortController()
   readonly #over = new AbortController()
+  /** Whom the jobs of each type call. */
+  readonly #providers: ReadonlyMap<string, readonly string[]>
   #wake = new AbortController()
   #claiming: Promise<void> = Promise.resolve()
   #loops: Promise<unknown> = Promise.resolve()
@@ -75,6 +77,8 @@ export class JobWorker implements Loop {
 
   constructor(options: JobWorkerOptions) {
     this.#options = options
+    const types = [...options.jobTypes.values()]
+    this.#providers = new Map(types.map(({ type, providers }) => [type, providers]))
   }
 
   /** Jobs that run now. */
@@ -146,7 +150,8 @@ export class JobWorker implements Loop {
       const limit = Math.min(claimMax, room, concurrency - this.#held.size)
       if (limit <= 0 || jobTypes.length === 0) continue
       const now = clock.now()
-      const claimed = await leases.claim({ owner, jobTypes, limit, now, leaseMs })
+      const providers = this.#providers
+      const claimed = await leases.claim({ owner, jobTypes, limit, now, leaseMs, providers })
       for (const lease of claimed) {
         const held: Held = { lease, endsAt: now + leaseMs, attempt: null, stopped: null }
         this.#held.set(lease.epoch, held)

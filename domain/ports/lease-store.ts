@@ -38,6 +38,8 @@ export type Claim = {
   /** ms since the epoch, from the Clock port. */
   readonly now: number
   readonly leaseMs: number
+  /** Whom the jobs of each type call: limits on what runs at a provider count by it. */
+  readonly providers?: ReadonlyMap<string, readonly string[]>
 }
 
 /**
@@ -48,7 +50,8 @@ export abstract class LeaseStore {
   /**
    * Leases up to `limit` jobs that are due, held by nobody, and not behind a newer write: high
    * priority first, then by turn, then by id. Of the jobs that waited for a time, the `limit` that
-   * are due longest compete.
+   * are due longest compete. What would exceed a row of the read model `concurrency_limit` waits
+   * for a slot, and whatever comes behind it may pass.
    */
   abstract claim(claim: Claim): Promise<readonly Lease[]>
 

@@ -7,12 +7,15 @@ import type {
   RenewalRequest,
 } from '../../domain/ports/lease-store.ts'
 import { LeaseStore } from '../../domain/ports/lease-store.ts'
+import { Slots } from '../concurrency.ts'
+import type { ConcurrencyLimit } from '../concurrency.ts'
 import type { Row } from '../../domain/ports/read-model-store.ts'
 
 /** What is read of a row of the read model `job_queue`. */
 type Queued = {
   readonly jobId: string
   readonly orgId: string
+  readonly userId: string | null
   readonly jobType: string
   readonly state: 'queued' | 'running'
   readonly priority: number
@@ -34,22 +37,32 @@ type Kept = {
 /** Leases in the memory of one process, over the rows of its `job_queue`. */
 export class MemoryLeaseStore extends LeaseStore {
   readonly #rows: () => readonly Row[]
+  readonly #limits: () => readonly Row[]
   readonly #kept = new Map<string, Kept>()
   #epoch = 0
 
-  constructor(rows: () => readonly Row[]) {
+  /** @param limits rows of the read model `concurrency_limit` */
+  constructor(rows: () => readonly Row[], limits: () => readonly Row[] = () => []) {
     super()
     this.#rows = rows
+    this.#limits = limits
   }
 
-  override async claim({ owner, jobTypes, limit, now, leaseMs }: Claim) {
+  override async claim(claim: Claim) {
+    const { owner, jobTypes, limit, now, leaseMs } = claim
+    const slots = this.#slots(claim)
     const free = this.#queue()
       .filter(({ state, jobType }) => state === 'queued' && jobTypes.includes(jobType))
       .filter((row) => this.#isFree(row))
     const ready = free.filter(({ runAt }) => runAt === null).sort(byTurn)
     const due = free.filter(({ runAt }) => runAt !== null && Date.parse(runAt) <= now)
-    const longestDue = due.sort(byRunAt).slice(0, limit)
-    const chosen = [...ready.slice(0, limit), ...longestDue].sort(byTurn).slice(0, limit)
+    const isLimited = this.#limits().length > 0
+    const longestDue = due.sort(byRunAt).slice(0, isLimited ? due.length : limit)
+    const inTurn = [...ready, ...longestDue].sort(byTurn)
+    const chosen: Queued[] = []
+    for (const row of inTurn) {
+      if (chosen.length < limit && slots.take(row)) chosen.push(row)
+    }
     return chosen.map(({ jobId, orgId, jobType, revision }) => {
       this.#epoch += 1
       const lease = { jobId, orgId, jobType, epoch: this.#epoch }
@@ -120,6 +133,17 @@ export class MemoryLeaseStore extends LeaseStore {
       .slice(0, limit)
     for (const { lease } of ended) this.#kept.delete(lease.jobId)
     return ended.length
+  }
+
+  #slots({ now, providers }: Claim): Slots {
+    type LimitRow = { readonly orgId: string; readonly limits: readonly ConcurrencyLimit[] }
+    const rows = this.#limits() as unknown as readonly LimitRow[]
+    const limits = new Map(rows.map((row) => [row.orgId, row.limits]))
+    const slots = new Slots(limits, providers ?? new Map(), now)
+    for (const row of this.#queue()) {
+      if ((this.#kept.get(row.jobId)?.owner ?? null) !== null) slots.occupy(row, 1)
+    }
+    return slots
   }
 
   #isFree({ jobId, revision }: Queued): boolean {

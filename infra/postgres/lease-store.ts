@@ -9,6 +9,8 @@ import type {
 } from '../../domain/ports/lease-store.ts'
 import { LeaseStore } from '../../domain/ports/lease-store.ts'
 import { Batcher } from '../batcher.ts'
+import { candidates } from './claim-candidates.ts'
+import { claimWithinLimits } from './limited-claim.ts'
 
 type LeaseRow = {
   readonly job_id: string
@@ -18,36 +20,10 @@ type LeaseRow = {
   readonly owner: string | null
 }
 
-// $1 owner, $2 job types, $3 limit, $4 now, $5 expiry
-//
-// Candidates come from two partial indexes, in the order in which they may run: those that are
-// ready at once by (priority, turn), and those whose time has come. A row is passed over while a
-// lease is held, or while an ended lease knows a newer revision than the row (the queue lags).
-// The plan needs no statistics: every step is an index scan with a limit.
+// $1 owner, $2 job types, $3 limit, $4 now, $5 expiry. While any org limits how many of its jobs run,
+// this claims nothing and says so: counting what runs needs a claim that is alone (limited-claim.ts).
 const claimStatement = `
-  WITH ready AS MATERIALIZED (
-    SELECT q.job_id, q.org_id, q.job_type, q.priority, q.turn, q.revision
-    FROM job_queue q
-    WHERE q.state = 'queued' AND q.run_at IS NULL AND q.job_type = ANY ($2)
-      AND NOT EXISTS (
-        SELECT FROM job_lease l
-        WHERE l.job_id = q.job_id AND (l.owner IS NOT NULL OR l.revision > q.revision))
-    ORDER BY q.priority, q.turn, q.job_id
-    LIMIT $3
-    FOR UPDATE OF q SKIP LOCKED
-  ), due AS MATERIALIZED (
-    SELECT q.job_id, q.org_id, q.job_type, q.priority, q.turn, q.revision
-    FROM job_queue q
-    WHERE q.state = 'queued' AND q.run_at <= $4 AND q.job_type = ANY ($2)
-      AND NOT EXISTS (
-        SELECT FROM job_lease l
-        WHERE l.job_id = q.job_id AND (l.owner IS NOT NULL OR l.revision > q.revision))
-    ORDER BY q.run_at
-    LIMIT $3
-    FOR UPDATE OF q SKIP LOCKED
-  ), chosen AS (
-    SELECT * FROM ready UNION ALL SELECT * FROM due ORDER BY priority, turn, job_id LIMIT $3
-  ), claimed AS (
+  WITH ${candidates('NOT EXISTS (SELECT FROM concurrency_limit)')}, claimed AS (
     INSERT INTO job_lease AS l (job_id, org_id, job_type, epoch, owner, expires_at, revision)
     SELECT job_id, org_id, job_type, nextval('lease_epoch'), $1, $5, revision FROM chosen
     ON CONFLICT (job_id) DO UPDATE
@@ -55,8 +31,11 @@ const claimStatement = `
       WHERE l.owner IS NULL AND l.revision <= excluded.revision
     RETURNING l.job_id, l.org_id, l.job_type, l.epoch
   )
-  SELECT claimed.* FROM claimed JOIN chosen USING (job_id)
-  ORDER BY chosen.priority, chosen.turn, job_id`
+  SELECT job_id, claimed.org_id, claimed.job_type, epoch, chosen.priority, chosen.turn
+  FROM claimed JOIN chosen USING (job_id)
+  UNION ALL
+  SELECT NULL, NULL, NULL, NULL, 0, 0 WHERE EXISTS (SELECT FROM concurrency_limit)
+  ORDER BY priority, turn, job_id`
 
 // $1 owner, $2 epochs, $3 now, $4 expiry. One that is over is not renewed: the rescuer may have it.
 const renewStatement = `
@@ -86,6 +65,13 @@ const expiredStatement = `
   ) lost
   ORDER BY expires_at NULLS LAST LIMIT $2`
 
+/** Says that somebody limits what runs. */
+type UnclaimedRow = { readonly job_id: null }
+
+function isLease(row: LeaseRow | UnclaimedRow): row is LeaseRow {
+  return row.job_id !== null
+}
+
 type Release = {
   readonly released: readonly ReleasedLease[]
   readonly resolve: () => void
@@ -112,13 +98,16 @@ export class PostgresLeaseStore extends LeaseStore {
     })
   }
 
-  override async claim({ owner, jobTypes, limit, now, leaseMs }: Claim) {
-    const { rows } = await this.#pool.query<LeaseRow>({
+  override async claim(claim: Claim): Promise<readonly Lease[]> {
+    const { owner, jobTypes, limit, now, leaseMs } = claim
+    const { rows } = await this.#pool.query<LeaseRow | UnclaimedRow>({
       name: 'claim-leases',
       text: claimStatement,
       values: [owner, jobTypes, limit, new Date(now), new Date(now + leaseMs)],
     })
-    return rows.map(toLease)
+    const leases = rows.filter(isLease)
+    if (leases.length === rows.length) return leases.map(toLease)
+    return claimWithinLimits(this.#pool, claim)
   }
 
   override async renew({ owner, epochs, now, leaseMs }: RenewalRequest): Promise<Renewal> {

@@ -2,6 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from '@jest/globals'
 import type { Claim, Lease, LeaseStore } from '../../domain/ports/lease-store.ts'
 import type { ReadModelStore } from '../../domain/ports/read-model-store.ts'
+import {
+  concurrencyLimitTable,
+  type ConcurrencyLimitRow,
+} from '../../projections/concurrency-limit.ts'
 import { jobQueueTable, type JobQueueRow } from '../../projections/job-queue.ts'
 
 const leaseMs = 15_000
@@ -42,6 +46,7 @@ export type LeaseWorld = { readonly leases: LeaseStore; readonly store: ReadMode
 /** What every store of leases promises. The queue is written through the read-model store. */
 export function leaseStoreContract(given: () => LeaseWorld): void {
   claiming(given)
+  limiting(given)
   racing(given)
   epochs(given)
   renewing(given)
@@ -154,6 +159,90 @@ function claiming(given: () => LeaseWorld): void {
       await put(queued(world, { state: 'running', revision: 1 }), queued(world))
       expect(await claim(world, { limit: 0 })).toEqual([])
       expect(await claim(world)).toHaveLength(1)
+    })
+  })
+}
+
+function limiting(given: () => LeaseWorld): void {
+  const { put, claim, release } = tools(given)
+  type Terms = { scope: string; key?: string | null; max: number; until?: string | null }
+  const store = (...rows: ConcurrencyLimitRow[]) =>
+    given().store.commit([], [{ table: concurrencyLimitTable, put: rows, remove: [] }], 'live')
+  const limit = (orgId: string, ...limits: readonly Terms[]) =>
+    store({ orgId, limits: limits.map((each) => ({ key: null, until: null, ...each })) })
+  const unlimit = (orgId: string) =>
+    given().store.commit([], [{ table: concurrencyLimitTable, put: [], remove: [orgId] }], 'live')
+
+  describe('a limit on what runs', () => {
+    test('lets the rest wait until a lease is given back, and others pass', async () => {
+      const world = newWorld()
+      const orgId = randomUUID()
+      const own = [1, 2, 3, 4].map((turn) => queued(world, { orgId, turn }))
+      const other = queued(world, { turn: 9 })
+      await put(...own, other)
+      await limit(orgId, { scope: 'org', max: 2 })
+      const [first, ...others] = await claim(world)
+      if (!first) throw new Error('nothing was claimed')
+      expect(jobIds([first, ...others])).toEqual(jobIds([...own.slice(0, 2), other]))
+      expect(await claim(world, { owner: 'w2' })).toEqual([])
+      await release(first, 5)
+      expect(jobIds(await claim(world))).toEqual(jobIds(own.slice(2, 3)))
+      await unlimit(orgId)
+      expect(jobIds(await claim(world))).toEqual(jobIds(own.slice(3)))
+    })
+
+    test('is kept by claims that come at the same time', async () => {
+      const world = newWorld()
+      const orgId = randomUUID()
+      await put(...Array.from({ length: 30 }, (_, turn) => queued(world, { orgId, turn })))
+      await limit(orgId, { scope: 'org', max: 3 })
+      const claims = [1, 2, 3, 4, 5, 6].map((n) => claim(world, { owner: `w${n}`, limit: 2 }))
+      expect((await Promise.all(claims)).flat()).toHaveLength(3)
+      await unlimit(orgId)
+    })
+
+    test('of each user, of a job type and of a provider counts apart', async () => {
+      const [world, second] = [newWorld(), newWorld()]
+      const orgId = randomUUID()
+      const row = (userId: string | null, turn: number) => queued(world, { orgId, userId, turn })
+      const rows = [row('ada', 1), row('ada', 2), row('bob', 3), row('bob', 4), row(null, 5)]
+      await put(...rows, ...[6, 7].map((turn) => queued(second, { orgId, turn })))
+      await limit(
+        orgId,
+        { scope: 'user', max: 1 },
+        { scope: 'user', key: 'bob', max: 2 },
+        { scope: 'provider', key: 'local', max: 1 },
+      )
+      const jobTypes = [world.jobType, second.jobType]
+      const providers = new Map([[second.jobType, ['local']]])
+      const leases = await claim(world, { jobTypes, providers })
+      expect(leases).toHaveLength(5)
+      expect(leases.filter(({ jobType }) => jobType === second.jobType)).toHaveLength(1)
+      expect(jobIds(leases)).not.toContain(rows[1]?.jobId)
+      await unlimit(orgId)
+    })
+
+    test('an override ends with its time', async () => {
+      const world = newWorld()
+      const orgId = randomUUID()
+      await put(...[1, 2, 3].map((turn) => queued(world, { orgId, turn })))
+      const until = iso(world.now + 1_000)
+      await limit(orgId, { scope: 'org', max: 1 }, { scope: 'org', max: 2, until })
+      expect(await claim({ ...world, now: world.now + 999 })).toHaveLength(2)
+      expect(await claim({ ...world, now: world.now + 1_000 })).toEqual([])
+      await unlimit(orgId)
+    })
+
+    test('a full org with a long queue does not hide what stands behind it', async () => {
+      const world = newWorld()
+      const orgId = randomUUID()
+      await put(...Array.from({ length: 40 }, (_, turn) => queued(world, { orgId, turn })))
+      const behind = queued(world, { turn: 99 })
+      await put(behind)
+      await limit(orgId, { scope: 'org', max: 1 })
+      expect(await claim(world, { limit: 1 })).toHaveLength(1)
+      expect(jobIds(await claim(world, { limit: 1 }))).toEqual([behind.jobId])
+      await unlimit(orgId)
     })
   })
 }

@@ -21,6 +21,7 @@ import { MemorySnapshotStore } from '../../infra/memory/snapshot-store.ts'
 import { SimulatedClock } from '../../infra/simulated/clock.ts'
 import { SimulatedIds } from '../../infra/simulated/ids.ts'
 import { creditGrantTable, creditHoldTable } from '../../projections/balance.ts'
+import { concurrencyLimitTable } from '../../projections/concurrency-limit.ts'
 import { jobQueueTable } from '../../projections/job-queue.ts'
 import { projections } from '../../projections/registry.ts'
 import { tellPage } from '../../src/roles/page-signals.ts'
@@ -73,7 +74,10 @@ export class MemoryWeir {
     secretKey: Buffer.alloc(32, 1),
     clock: this.clock,
   })
-  readonly leases = new MemoryLeaseStore(() => this.readModels.all(jobQueueTable))
+  readonly leases = new MemoryLeaseStore(
+    () => this.readModels.all(jobQueueTable),
+    () => this.readModels.all(concurrencyLimitTable),
+  )
   readonly holds = new MemoryHoldWatch({
     holds: () => this.readModels.all(creditHoldTable),
     queue: () => this.readModels.all(jobQueueTable),
