@@ -44,6 +44,23 @@ export async function rebuild({ feed, store, projection, report }: RebuildOption
   }
 }
 
+/**
+ * Rebuilds every read model that this version of weir shapes anew, before the projector starts: it
+ * could not go on from rows of another shape. A new installation has none.
+ */
+export async function rebuildOutdated(
+  options: Omit<RebuildOptions, 'projection'>,
+  projections: readonly Projection[],
+): Promise<void> {
+  const stands = await Promise.all(
+    projections.map(({ name, version }) => options.store.checkpoint(name, version, 'live')),
+  )
+  if (stands.every((stand) => stand === null)) return
+  for (const [index, projection] of projections.entries()) {
+    if (stands[index] === null) await rebuild({ ...options, projection })
+  }
+}
+
 /** Builds until both stand at the same position and have changed places. Returns that position. */
 async function chase(options: RebuildOptions): Promise<string> {
   const { feed, store, projection } = options

@@ -4,6 +4,7 @@ import { CachedRows } from '../../workers/cached-rows.ts'
 import { endpointDisabler } from '../../workers/disable-endpoint.ts'
 import type { Loop, LoopReport } from '../../workers/loop.ts'
 import { projector } from '../../workers/projector.ts'
+import { rebuildOutdated } from '../../workers/rebuild.ts'
 import { repeat } from '../../workers/repeat.ts'
 import { Rescuer } from '../../workers/rescuer.ts'
 import { settlement } from '../../workers/settlement.ts'
@@ -43,6 +44,7 @@ export async function startProjector(parts: RoleParts): Promise<RunningRole> {
       log.warn({ err: error }, 'signals of a page were not sent')
     })
   }
+  await rebuildOutdated({ feed: profile.newFeed(), store, report }, readModels)
   const feed = profile.newFeed()
   const loops: readonly Loop[] = [
     projector({
