@@ -2,6 +2,7 @@ import { keyOf, ReadModelStore } from '../domain/ports/read-model-store.ts'
 import type {
   CheckpointMove,
   Generation,
+  ReadModelSnapshot,
   Row,
   Table,
   TableChange,
@@ -27,6 +28,10 @@ export class CachedRows extends ReadModelStore {
 
   override checkpoint(name: string, version: number, generation: Generation) {
     return this.#store.checkpoint(name, version, generation)
+  }
+
+  override snapshot<T>(read: (snapshot: ReadModelSnapshot) => Promise<T>): Promise<T> {
+    return this.#store.snapshot(read)
   }
 
   override async load(table: Table, keys: readonly string[], generation: Generation) {

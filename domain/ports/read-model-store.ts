@@ -40,6 +40,14 @@ export type CheckpointMove = {
 /** `next` is a read model that is being built beside the live one. */
 export type Generation = 'live' | 'next'
 
+/** Live read models as they all were at one moment, whatever is written meanwhile. */
+export type ReadModelSnapshot = {
+  readonly checkpoint: (name: string, version: number) => Promise<string | null>
+
+  /** Up to `limit` rows in the byte order of their keys, from the first beyond `after` on. */
+  readonly scan: (table: Table, after: string | null, limit: number) => Promise<readonly Row[]>
+}
+
 /** Somebody else moved the checkpoint: what was computed is void. */
 export class CheckpointMoved extends Error {
   override readonly name = 'CheckpointMoved'
@@ -63,6 +71,9 @@ export abstract class ReadModelStore {
     changes: readonly TableChange[],
     generation: Generation,
   ): Promise<void>
+
+  /** Shows `read` the live read models as they are now; the moment ends with its promise. */
+  abstract snapshot<T>(read: (snapshot: ReadModelSnapshot) => Promise<T>): Promise<T>
 
   /** Makes empty `next` tables, dropping what an earlier rebuild left. */
   abstract beginRebuild(name: string, tables: readonly Table[]): Promise<void>

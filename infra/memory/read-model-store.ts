@@ -1,6 +1,7 @@
 import type {
   CheckpointMove,
   Generation,
+  ReadModelSnapshot,
   Row,
   Table,
   TableChange,
@@ -47,6 +48,29 @@ export class MemoryReadModelStore extends ReadModelStore {
     }
   }
 
+  override async snapshot<T>(read: (snapshot: ReadModelSnapshot) => Promise<T>): Promise<T> {
+    const checkpoints = new Map(this.#checkpoints)
+    const tables = new Map<string, readonly (readonly [Buffer, Row])[]>()
+    for (const [name, rows] of this.#tables) {
+      const sorted = [...rows].map(([key, row]) => [Buffer.from(key), row] as const)
+      tables.set(
+        name,
+        sorted.sort(([a], [b]) => Buffer.compare(a, b)),
+      )
+    }
+    return await read({
+      checkpoint: async (name, version) => {
+        const stand = checkpoints.get(`live:${name}`)
+        return stand?.version === version ? stand.position : null
+      },
+      scan: async (table, after, limit) => {
+        const rows = tables.get(`live:${table.name}`) ?? []
+        const from = after === null ? 0 : firstBeyond(rows, Buffer.from(after))
+        return rows.slice(from, from + limit).map(([, row]) => row)
+      },
+    })
+  }
+
   override async beginRebuild(name: string, tables: readonly Table[]) {
     this.#checkpoints.delete(`next:${name}`)
     for (const table of tables) this.#tables.delete(`next:${table.name}`)
@@ -77,4 +101,16 @@ export class MemoryReadModelStore extends ReadModelStore {
     this.#tables.set(name, rows)
     return rows
   }
+}
+
+/** The index of the first row whose key lies beyond; the rows are sorted. */
+function firstBeyond(rows: readonly (readonly [Buffer, Row])[], key: Buffer): number {
+  let [from, to] = [0, rows.length]
+  while (from < to) {
+    const middle = (from + to) >> 1
+    const there = rows[middle]?.[0]
+    if (there && Buffer.compare(there, key) > 0) to = middle
+    else from = middle + 1
+  }
+  return from
 }

@@ -3,6 +3,7 @@ import type {
   CheckpointMove,
   ColumnKind,
   Generation,
+  ReadModelSnapshot,
   Row,
   Table,
   TableChange,
@@ -19,14 +20,23 @@ export class PostgresReadModelStore extends ReadModelStore {
     this.#pool = pool
   }
 
-  override async checkpoint(name: string, version: number, generation: Generation) {
-    const { rows } = await this.#pool.query<{ position: string }>({
-      name: 'checkpoint',
-      text: `SELECT position FROM projection_checkpoint
-        WHERE name = $1 AND version = $2 AND generation = $3`,
-      values: [name, version, generation],
+  override checkpoint(name: string, version: number, generation: Generation) {
+    return checkpointIn(this.#pool, [name, version, generation])
+  }
+
+  override async snapshot<T>(read: (snapshot: ReadModelSnapshot) => Promise<T>): Promise<T> {
+    return inTransaction(this.#pool, async (client) => {
+      await client.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY')
+      // Who compares two tables may think for long between two pages.
+      await client.query('SET LOCAL idle_in_transaction_session_timeout = 0')
+      return read({
+        checkpoint: (name, version) => checkpointIn(client, [name, version, 'live']),
+        scan: async (table, after, limit) => {
+          const { rows } = await client.query<Row>(scanStatement(table), [after, limit])
+          return rows
+        },
+      })
     })
-    return rows[0]?.position ?? null
   }
 
   override async load(table: Table, keys: readonly string[], generation: Generation) {
@@ -76,6 +86,19 @@ export class PostgresReadModelStore extends ReadModelStore {
       return true
     })
   }
+}
+
+async function checkpointIn(
+  client: pg.Pool | pg.PoolClient,
+  values: readonly [name: string, version: number, generation: Generation],
+): Promise<string | null> {
+  const { rows } = await client.query<{ position: string }>({
+    name: 'checkpoint',
+    text: `SELECT position FROM projection_checkpoint
+      WHERE name = $1 AND version = $2 AND generation = $3`,
+    values: [...values],
+  })
+  return rows[0]?.position ?? null
 }
 
 const forgetNextStatement = `
@@ -176,6 +199,14 @@ function loadStatement(table: Table, generation: Generation): string {
   const list = columnsOf(table).map(selected).join(', ')
   const key = snake(table.key)
   return `SELECT ${list} FROM ${nameOf(table, generation)} WHERE ${key} = ANY ($1)`
+}
+
+// $1 after, $2 limit
+function scanStatement(table: Table): string {
+  const list = columnsOf(table).map(selected).join(', ')
+  const key = `${snake(table.key)} COLLATE "C"`
+  return `SELECT ${list} FROM ${table.name}
+    WHERE $1::text IS NULL OR ${key} > $1 ORDER BY ${key} LIMIT $2`
 }
 
 function putStatement(table: Table, rows: readonly Row[], generation: Generation) {

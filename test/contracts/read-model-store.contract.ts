@@ -52,6 +52,7 @@ const newName = (): string => `contract_${randomUUID()}`
 export function readModelStoreContract(given: () => ReadModelStore): void {
   rows(given)
   checkpoints(given)
+  snapshots(given)
   rebuilds(given)
 }
 
@@ -139,6 +140,66 @@ function rows(given: () => ReadModelStore): void {
       await given().commit([], [{ table: thingTable, put: [kept], remove }], 'live')
       const keys = [keyOf(gone), keyOf(kept)]
       expect(await given().load(thingTable, keys, 'live')).toStrictEqual([kept])
+    })
+  })
+}
+
+function snapshots(given: () => ReadModelStore): void {
+  const put = (...each: Row[]) =>
+    given().commit([], [{ table: factTable, put: each, remove: [] }], 'live')
+
+  describe('a snapshot', () => {
+    test('has all rows, page by page, in the byte order of their keys', async () => {
+      const prefix = randomUUID()
+      const ends = ['a', 'Z', 'é', '\uffff', '😀', '', '-', 'aa', '10', '9']
+      const keys = ends.map((end) => `${prefix}${end}`)
+      await put(...keys.map((factId) => ({ factId, label: null })))
+      const seen = await given().snapshot(async ({ scan }) => {
+        const found: Row[] = []
+        for (let after: string | null = null; ;) {
+          const page: readonly Row[] = await scan(factTable, after, 3)
+          found.push(...page)
+          after = (page.at(-1)?.['factId'] ?? null) as string | null
+          if (page.length < 3) return found
+        }
+      })
+      const mine = seen.map((row) => row['factId'] as string).filter((id) => id.startsWith(prefix))
+      expect(mine).toEqual(keys.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))))
+    })
+
+    test('begins beyond the key, with rows as they were put', async () => {
+      const row = thing()
+      await given().commit([], [{ table: thingTable, put: [row], remove: [] }], 'live')
+      const before = keyOf(row).slice(0, -1)
+      await given().snapshot(async ({ scan }) => {
+        expect(await scan(thingTable, before, 1)).toStrictEqual([row])
+        const next = await scan(thingTable, keyOf(row), 1)
+        expect(next.map(keyOf)).not.toContain(keyOf(row))
+        expect(await scan(thingTable, '\u{10ffff}', 1)).toEqual([])
+      })
+    })
+
+    test('stays as it was while others write', async () => {
+      const [name, row] = [newName(), thing({ label: 'then' })]
+      const moves = (from: string | null, to: string) => [{ name, version: 1, from, to }]
+      const write = (from: string | null, to: string, each: Row) =>
+        given().commit(moves(from, to), [{ table: thingTable, put: [each], remove: [] }], 'live')
+      await write(null, '10', row)
+      const before = keyOf(row).slice(0, -1)
+      await given().snapshot(async ({ checkpoint, scan }) => {
+        expect(await checkpoint(name, 1)).toBe('10')
+        await write('10', '20', { ...row, label: 'now' })
+        expect(await checkpoint(name, 1)).toBe('10')
+        expect(await scan(thingTable, before, 1)).toStrictEqual([row])
+        expect(await checkpoint(name, 2)).toBeNull()
+      })
+      expect(await given().checkpoint(name, 1, 'live')).toBe('20')
+    })
+
+    test('passes on what goes wrong, and leaves nothing behind', async () => {
+      const failing = given().snapshot(() => Promise.reject(new Error('no')))
+      await expect(failing).rejects.toThrow('no')
+      await put({ factId: randomUUID(), label: 'x' })
     })
   })
 }
