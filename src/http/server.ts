@@ -3,7 +3,7 @@ import { NestFactory } from '@nestjs/core'
 import { FastifyAdapter } from '@nestjs/platform-fastify'
 import type { NestFastifyApplication } from '@nestjs/platform-fastify'
 import { fastify } from 'fastify'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppModule } from '../app.module.ts'
 import { Gateway } from '../realtime/gateway.ts'
 import { JobChannels } from '../realtime/job-channels.ts'
@@ -13,6 +13,7 @@ import { Authenticator } from './authenticator.ts'
 import { bodyBytesMax, parseJsonBody } from './json-body.ts'
 import { registerObjectRoutes } from './objects.ts'
 import { registerPage } from './page.ts'
+import { refusalOf, sendProblem } from './problem.ts'
 
 const requestIdPattern = /^[\w.-]{1,128}$/
 const traceparentPattern = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
@@ -34,6 +35,11 @@ export async function startServer(runtime: Runtime): Promise<RunningServer> {
     requestTimeout: requestMs,
     http: { headersTimeout: headersMs },
     routerOptions: { maxParamLength: 300 },
+    // A URL that cannot be decoded never gets as far as the hooks and filters.
+    frameworkErrors: (error, request, reply) => {
+      begin(request, reply, runtime)
+      void sendProblem(refusalOf(error), request, reply)
+    },
   })
   prepare(instance, runtime)
   if (runtime.servedObjects) {
@@ -94,9 +100,7 @@ function prepare(instance: FastifyInstance, runtime: Runtime): void {
     },
   )
   instance.addHook('onRequest', (request, reply, done) => {
-    request.weir = contextOf(request, runtime)
-    void reply.header('x-request-id', request.weir.requestId)
-    void reply.header('x-content-type-options', 'nosniff')
+    begin(request, reply, runtime)
     done()
   })
   instance.addHook('onResponse', (request, reply, done) => {
@@ -114,6 +118,12 @@ function prepare(instance: FastifyInstance, runtime: Runtime): void {
     metrics.answered({ route, method, status, ms: reply.elapsedTime, errorCode })
     done()
   })
+}
+
+function begin(request: FastifyRequest, reply: FastifyReply, runtime: Runtime): void {
+  request.weir = contextOf(request, runtime)
+  void reply.header('x-request-id', request.weir.requestId)
+  void reply.header('x-content-type-options', 'nosniff')
 }
 
 function contextOf(request: FastifyRequest, { ids, clock }: Runtime): FastifyRequest['weir'] {
