@@ -30,11 +30,10 @@ export class OpenApiChecker {
 
   /** What an answer has that the document does not say, or lacks that it says. */
   answerMistakes(method: string, path: string, answer: AnswerSeen): string[] {
-    const { pathname } = new URL(path, 'http://weir')
-    const operation = this.#operationAt(method.toLowerCase(), pathname)
-    if (!operation) return [`there is no ${method} ${pathname}`]
+    const operation = this.operationAt(method, path)
+    if (!operation) return [`there is no ${method} ${path}`]
     const response = this.#responseOf(operation, answer.status)
-    if (!response) return [`${method} ${pathname} never answers ${answer.status}`]
+    if (!response) return [`${method} ${path} never answers ${answer.status}`]
     const missing = answer.headers.has('x-request-id') ? [] : ['no x-request-id']
     const { content } = response
     if (answer.text === '') return content === undefined ? missing : [...missing, 'no body']
@@ -45,11 +44,14 @@ export class OpenApiChecker {
     return [...missing, ...(isJson ? this.mistakes(media.schema, JSON.parse(answer.text)) : [])]
   }
 
-  #operationAt(method: string, pathname: string): Operation | undefined {
-    const verb = methods.find((known) => known === method)
-    const matching = Object.entries(this.document.paths).filter(([template]) =>
-      new RegExp(`^${template.replace(/\{\w+\}/g, '[^/]+')}$`).test(pathname),
-    )
+  /** What is described of a request; undefined when nothing is. */
+  operationAt(method: string, path: string): Operation | undefined {
+    const { pathname } = new URL(path, 'http://weir')
+    const verb = methods.find((known) => known === method.toLowerCase())
+    const matching = Object.entries(this.document.paths).filter(([template]) => {
+      const pattern = template.replace('{objectKey}', '.+').replace(/\{\w+\}/g, '[^/]+')
+      return new RegExp(`^${pattern}$`).test(pathname)
+    })
     // `/v1/jobs/batch` is a path of its own, although it looks like a job.
     const exact = matching.find(([template]) => template === pathname)
     const [, item] = exact ?? matching[0] ?? []

@@ -4,9 +4,11 @@ import { usualRefusals } from './problems.ts'
 import type { Refusal } from './problems.ts'
 import type { Route } from './route.ts'
 import { example, json, pageExample } from './route.ts'
-import { jsonOf } from './schema.ts'
+import { jsonOf, ref } from './schema.ts'
 
 const uploadUrl = `${baseUrl}/v1/objects/uploads/${orgId}/${uploadId}`
+
+const beforePhoto = { ...balance, available: '100000000', posted: '100000000' }
 
 export const accountRoutes: readonly Route[] = [
   {
@@ -20,7 +22,21 @@ export const accountRoutes: readonly Route[] = [
     access: { scope: 'billing:read' },
     parameters: ['asOf', 'by'],
     answers: {
-      200: { description: 'The money.', content: json('Balance', example(jsonOf(balance))) },
+      200: {
+        description: 'The money, now or then.',
+        content: {
+          'application/json': {
+            schema: { oneOf: [ref('Balance'), ref('PastBalance')] },
+            examples: {
+              now: { value: jsonOf(balance) },
+              past: {
+                summary: 'With asOf, a moment before the photo',
+                value: jsonOf({ ...beforePhoto, asOf: '2026-01-31T09:00:00.000Z', by: 'booked' }),
+              },
+            },
+          },
+        },
+      },
     },
   },
   {

@@ -1,7 +1,8 @@
 import { grantKinds } from '../../../domain/account/burn.ts'
 import { entryKinds, ledgerAccounts } from '../../../domain/ledger/ledger.ts'
 import type { Balance } from '../../queries/get-credits.ts'
-import type { LedgerView } from '../../queries/ledger.ts'
+import { pastTimes } from '../../queries/ledger.ts'
+import type { LedgerView, PastBalance } from '../../queries/ledger.ts'
 import type { UsageSummary, UsageView } from '../../queries/list-usage.ts'
 import { tokenRequestSchema, uploadRequestSchema } from '../account.controller.ts'
 import { amount, choice, count, listOf, object, orNull, pageOf, published, ref } from './schema.ts'
@@ -16,15 +17,22 @@ const units: Schema = {
 const costNanoUsd = amount('What the provider takes, 10⁻⁹ US dollars.')
 const chargedMicro = amount('What you paid, micro-credits.')
 
+const balanceMembers = {
+  orgId: uuid('The organisation.'),
+  available: amount('What new jobs may hold: posted − held + overdraft.'),
+  held: amount('Reserved by jobs that have not ended.'),
+  posted: amount('Granted less charged.'),
+  overdraft: amount('How far posted − held may fall below zero.'),
+  currency: { const: 'credits' },
+} as const
+
 /** Schemas of what an organisation sees of itself. */
 export const accountSchemas: Readonly<Record<string, Schema>> = {
-  Balance: object<Balance>('Strings of micro-credits: 1,000,000 are one credit.', {
-    orgId: uuid('The organisation.'),
-    available: amount('What new jobs may hold: posted − held + overdraft.'),
-    held: amount('Reserved by jobs that have not ended.'),
-    posted: amount('Granted less charged.'),
-    overdraft: amount('How far posted − held may fall below zero.'),
-    currency: { const: 'credits' },
+  Balance: object<Balance>('Strings of micro-credits: 1,000,000 are one credit.', balanceMembers),
+  PastBalance: object<PastBalance>('What the balance was.', {
+    ...balanceMembers,
+    asOf: time('When.'),
+    by: choice(pastTimes, 'Which of the two times of an entry counts.'),
   }),
   Usage: object<UsageView>('One call to a provider: metered once, charged once.', {
     usageId: uuid('The same however often the call is reported.'),

@@ -1,7 +1,9 @@
 import { apiKeysMax } from '../../../domain/account/account.ts'
 import { DomainError } from '../../../domain/errors.ts'
 import type { JsonObject } from '../../../domain/json.ts'
+import { admissionRefusals } from './admission-refusals.ts'
 import { apiKey, balance, jobId, keyId, orgId, queuedJob, succeededJob } from './examples.ts'
+import { standingRoutes } from './limit-routes.ts'
 import type { Refusal } from './problems.ts'
 import type { Route } from './route.ts'
 import { example, json, pageExample } from './route.ts'
@@ -82,7 +84,8 @@ const orgRoutes: readonly Route[] = [
         content: json(
           'OrgDetails',
           example({
-            ...{ orgId, name: 'Shop', status: 'active', limits: [], balance: money },
+            ...{ orgId, name: 'Shop', status: 'active', throttle: null, limits: [] },
+            balance: money,
             grants: [
               {
                 ...{ grantId, kind: 'promo', priority: 100, effectiveAt: openedAt },
@@ -286,10 +289,7 @@ const jobRoutes: readonly Route[] = [
     access: { role: 'support' },
     answers: { 202: { description: 'The job, queued again.', content: json('Job') } },
     refusals: [
-      {
-        when: 'The account cannot hold what is left to do.',
-        error: cannotTake.error,
-      },
+      ...admissionRefusals,
       {
         when: 'The job has not ended, or it succeeded.',
         error: new DomainError('conflict', 'A job that is succeeded cannot be retried.'),
@@ -298,4 +298,9 @@ const jobRoutes: readonly Route[] = [
   },
 ]
 
-export const adminRoutes: readonly Route[] = [...orgRoutes, ...moneyRoutes, ...jobRoutes]
+export const adminRoutes: readonly Route[] = [
+  ...orgRoutes,
+  ...standingRoutes,
+  ...moneyRoutes,
+  ...jobRoutes,
+]

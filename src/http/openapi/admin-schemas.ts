@@ -10,6 +10,7 @@ import {
   orgRequestSchema,
   pricesRequestSchema,
 } from '../admin-bodies.ts'
+import { standingMembers } from './limit-schemas.ts'
 import { amount, choice, listOf, object, orNull, pageOf, published, ref } from './schema.ts'
 import { text, time, uuid } from './schema.ts'
 import type { Schema } from './schema.ts'
@@ -22,7 +23,7 @@ const money = {
   posted: amount('Granted less charged, micro-credits.'),
   overdraft,
 }
-const status = { type: 'string', enum: ['active'] } as const
+const { status } = standingMembers
 
 /** Schemas of the admin's requests and answers. */
 export const adminSchemas: Readonly<Record<string, Schema>> = {
@@ -40,10 +41,9 @@ export const adminSchemas: Readonly<Record<string, Schema>> = {
   OrgDetails: {
     type: 'object',
     description: 'An organisation with all that belongs to it.',
-    required: ['orgId', 'name', 'status', 'limits', 'balance', 'grants', 'keys'],
+    required: ['orgId', 'name', ...Object.keys(standingMembers), 'balance', 'grants', 'keys'],
     properties: {
-      ...{ orgId, name: text('As it was given.'), status },
-      limits: listOf({ type: 'object' }, 'Its limits; there are none yet.'),
+      ...{ orgId, name: text('As it was given.'), ...standingMembers },
       balance: { type: 'object', required: Object.keys(money), properties: money },
       grants: listOf(ref('OpenGrant'), 'With something left, in the order in which they are used.'),
       keys: listOf(ref('ApiKey'), 'Those that are in force.'),

@@ -8,6 +8,8 @@ import { headers } from './headers.ts'
 import { introduction } from './introduction.ts'
 import { jobRoutes } from './job-routes.ts'
 import { jobSchemas } from './job-schemas.ts'
+import { limitRoutes } from './limit-routes.ts'
+import { limitSchemas } from './limit-schemas.ts'
 import { metaRoutes } from './meta-routes.ts'
 import type { OpenApi, PathItem, SecurityScheme } from './openapi.ts'
 import { operationOf, usualResponses } from './operation.ts'
@@ -41,7 +43,7 @@ const areas: readonly Area[] = [
   {
     name: 'Account',
     description: 'What your organisation has, uses and hands out.',
-    routes: accountRoutes,
+    routes: [...accountRoutes, ...limitRoutes],
   },
   {
     name: 'Webhook endpoints',
@@ -105,6 +107,7 @@ export function openApiDocument({ baseUrl, jobTypes }: DocumentOptions): OpenApi
         ...jobSchemas(jobTypes),
         ...accountSchemas,
         ...adminSchemas,
+        ...limitSchemas,
         ...webhookSchemas,
         ...socketSchemas,
         ...problemSchemas,

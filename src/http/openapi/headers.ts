@@ -30,6 +30,18 @@ export const headers = {
     schema: { type: 'integer', minimum: 1 },
     example: 1,
   },
+  'RateLimit-Policy': {
+    description:
+      'The limit that is closest to its end, of those that counted the request: its name, `q` ' +
+      'requests in `w` seconds (draft of the IETF).',
+    schema: text('A policy.'),
+    example: '"org-requests";q=5;w=60',
+  },
+  RateLimit: {
+    description: 'What is left of it: `r` requests now, all of them again in `t` seconds.',
+    schema: text('A state.'),
+    example: '"org-requests";r=0;t=12',
+  },
   'WWW-Authenticate': {
     description: 'The scheme that is asked for.',
     schema: { type: 'string', const: 'Bearer' },

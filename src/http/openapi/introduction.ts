@@ -30,7 +30,7 @@ trace.
 ## What is immediate
 
 A command is in force for requests that start after its answer. \`GET /v1/jobs/{jobId}\`, its events
-and the arithmetic of a 402 never lag. Lists, usage, balance and holds are read models: they may lag,
+and the arithmetic of a 402 or 429 never lag. Lists, usage, balance and holds are read models: they may lag,
 normally well under a second.
 
 ## Idempotency
@@ -50,6 +50,12 @@ your organisation, the method and the path, and is kept for 24 hours.
 Lists answer \`{ items, nextCursor }\`, newest first, with ${limitDefault} items per page or as many as
 \`limit\` says, ${limitMax} at most. Ask for the next page with \`cursor=<nextCursor>\` and the same
 filters. \`from\` is inclusive, \`to\` is exclusive.
+
+## Limits
+
+What an organisation may submit can be limited: requests, units and credits per time, and jobs that
+run at once. Answers to counted requests carry \`RateLimit-Policy\` and \`RateLimit\`; beyond a limit
+comes 429, and \`Retry-After\` says when to come back.
 
 ## Errors
 

@@ -1,6 +1,7 @@
 import { DomainError, invalid } from '../../../domain/errors.ts'
 import { batchJobsMax } from '../../commands/job-request.ts'
 import { problemBody } from '../problem.ts'
+import { admissionRefusals, cannotPay } from './admission-refusals.ts'
 import { queuedEvent, queuedJob, requestId, runningJob, sandboxRequest } from './examples.ts'
 import { startedEvent, succeededEvent, succeededJob, upscaleRequest } from './examples.ts'
 import type { Refusal } from './problems.ts'
@@ -8,14 +9,6 @@ import type { Route } from './route.ts'
 import { example, json, pageExample } from './route.ts'
 import { jsonOf } from './schema.ts'
 
-const cannotPay: Refusal = {
-  when: 'The account cannot hold what the job needs at most. Nothing was queued.',
-  error: new DomainError(
-    'insufficient_credits',
-    'This needs 1000000 micro-credits; 250000 are available, 50000 are held.',
-    { required: '1000000', available: '250000', held: '50000' },
-  ),
-}
 const badInput: Refusal = {
   when: 'The job type is unknown, its input is not what it asks for, an upload is not there, or the webhook URL may never be called.',
   error: invalid('invalid_input', [
@@ -23,6 +16,9 @@ const badInput: Refusal = {
     { pointer: '/input/size', detail: 'is not known here; known are image, scale, format' },
   ]),
 }
+
+/** When a limit counted the request. */
+const allowance = ['RateLimit-Policy', 'RateLimit'] as const
 
 export const jobRoutes: readonly Route[] = [
   {
@@ -53,14 +49,14 @@ export const jobRoutes: readonly Route[] = [
     answers: {
       202: {
         description: 'The job was accepted.',
-        headers: ['Location', 'Preference-Applied'],
+        headers: ['Location', 'Preference-Applied', ...allowance],
         content: json('Job', {
           queued: { summary: 'At once', value: jsonOf(queuedJob) },
           waited: { summary: 'With Prefer: wait=10', value: jsonOf(succeededJob) },
         }),
       },
     },
-    refusals: [cannotPay, badInput],
+    refusals: [...admissionRefusals, badInput],
   },
   {
     method: 'post',
@@ -155,7 +151,7 @@ export const jobRoutes: readonly Route[] = [
     access: { scope: 'jobs:write' },
     answers: { 202: { description: 'The job, queued again.', content: json('Job') } },
     refusals: [
-      cannotPay,
+      ...admissionRefusals,
       {
         when: 'The job has not ended, or it succeeded.',
         error: new DomainError('conflict', 'A job that is succeeded cannot be retried.'),

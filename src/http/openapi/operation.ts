@@ -101,15 +101,19 @@ function refusedBy(refusals: readonly Refusal[]): Response {
   return { ...refusalResponse(refusals), headers: headerRefs(refusals.flatMap(headersOf)) }
 }
 
-const refusalHeaders: Partial<Record<ErrorCode, HeaderName>> = {
-  unauthenticated: 'WWW-Authenticate',
-  idempotency_in_flight: 'Retry-After',
-  unavailable: 'Retry-After',
+const comeBack: readonly HeaderName[] = ['Retry-After', 'RateLimit-Policy', 'RateLimit']
+
+const refusalHeaders: Partial<Record<ErrorCode, readonly HeaderName[]>> = {
+  unauthenticated: ['WWW-Authenticate'],
+  idempotency_in_flight: ['Retry-After'],
+  rate_limited: comeBack,
+  quota_exceeded: comeBack,
+  account_throttled: comeBack,
+  unavailable: ['Retry-After'],
 }
 
 function headersOf({ error }: Refusal): readonly HeaderName[] {
-  const header = refusalHeaders[error.code]
-  return header === undefined ? [] : [header]
+  return refusalHeaders[error.code] ?? []
 }
 
 /** The refusals that are the same everywhere. */

@@ -5,7 +5,7 @@ import { bodyBytesMax } from '../json-body.ts'
 import { problemBody } from '../problem.ts'
 import { requestId } from './examples.ts'
 import type { Examples, Response } from './openapi.ts'
-import { amount, jsonOf, listOf, object, ref, text } from './schema.ts'
+import { amount, jsonOf, listOf, object, ref, text, time } from './schema.ts'
 import type { Schema } from './schema.ts'
 
 /** A refusal of a route: when it happens, and one that did. */
@@ -66,6 +66,17 @@ export const usualRefusals = {
 
 export type UsualCode = keyof typeof usualRefusals
 
+/** When to come back, and what was used up until then. */
+const limitMembers: JsonObject = {
+  limit: { type: ['integer', 'string'], description: 'What there is per window.' },
+  scope: text('Whose: org, user, provider or jobType.'),
+  used: { type: ['integer', 'string'], description: 'What of it is used.' },
+  resetAt: time('When the next one fits.'),
+  policy: text('Its name in the `RateLimit` headers.'),
+  windowSeconds: { type: 'number', description: 'How long the window is.' },
+  retryAfterSeconds: { type: 'integer', minimum: 1, description: 'As in `Retry-After`.' },
+}
+
 /** The members that a code has beside the common ones. */
 const extraMembers: Partial<Record<ErrorCode, JsonObject>> = {
   invalid_request: { errors: listOf(ref('FieldError'), 'What is wrong, member by member.') },
@@ -75,6 +86,9 @@ const extraMembers: Partial<Record<ErrorCode, JsonObject>> = {
     available: amount('What there is, micro-credits.'),
     held: amount('What other jobs hold, micro-credits.'),
   },
+  rate_limited: limitMembers,
+  quota_exceeded: limitMembers,
+  account_throttled: limitMembers,
 }
 /** A body that cannot be read at all has no members that one could point at. */
 const optionalMembers: Partial<Record<ErrorCode, readonly string[]>> = {
