@@ -80,7 +80,7 @@ export class SubmitJobHandler implements ICommandHandler<SubmitJob> {
     const metadata = request.metadata ?? {}
     if (JSON.stringify(metadata).length > metadataLengthMax) throw metadataTooLarge()
     if (request.webhook) requireCallable(this.#runtime, request.webhook.url, '/webhook/url')
-    await this.#checkUploads(type, request, context.orgId)
+    await this.#checkSources(type, request, context.orgId)
     const now = clock.now()
     const submittedAt = isoTime(now)
     const runAtMs = request.runAt ? parseTime(request.runAt) : null
@@ -114,11 +114,14 @@ export class SubmitJobHandler implements ICommandHandler<SubmitJob> {
     return { input: null, inputKey }
   }
 
-  async #checkUploads(type: JobType, request: JobRequest, orgId: string): Promise<void> {
+  /** Refuses what the worker could not open: another org's upload, a forbidden address. */
+  async #checkSources(type: JobType, request: JobRequest, orgId: string): Promise<void> {
     const { objects, clock } = this.#runtime
     for (const member of type.uploads ?? []) {
       const ref = request.input[member]
-      if (typeof ref !== 'string' || !isUploadId(ref)) continue
+      if (typeof ref !== 'string') continue
+      if (ref.startsWith('https:')) requireCallable(this.#runtime, ref, `/input/${member}`)
+      if (!isUploadId(ref)) continue
       const usable = uploadUsableUntil(ref) > clock.now()
       if (usable && (await objects.head(uploadKey(orgId, ref)))) continue
       const detail = 'is not an upload of yours that is complete and younger than 24 hours'

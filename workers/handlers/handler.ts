@@ -93,7 +93,7 @@ export type JobTypeFacts = {
   /** JSON Schema, draft 2020-12. */
   readonly inputSchema: JsonObject
   readonly maxAttempts: number
-  /** Members of the input that may hold an upload id: looked up when the job is submitted. */
+  /** Members of the input that may hold an upload id or an https URL: checked at submission. */
   readonly uploads?: readonly string[]
   /** Whom it calls: their prices are listed with the job type. */
   readonly providers: readonly string[]
