@@ -65,7 +65,7 @@ export class Client {
   ): Promise<Answer<T>> {
     const text = raw ?? (body === undefined ? undefined : JSON.stringify(body))
     const limit = AbortSignal.timeout(requestLimitMs)
-    const response = await fetch(new URL(path, this.baseUrl), {
+    const response = await fetch(/^https?:/.test(path) ? path : `${this.baseUrl}${path}`, {
       method,
       redirect: 'manual',
       signal: signal ? AbortSignal.any([signal, limit]) : limit,
