@@ -71,7 +71,7 @@ describe('an exported log', () => {
     const rows = new ProjectedRows(ledger(noAlarm))
     await rows.page(events as Parameters<typeof rows.page>[0])
     const heads = rows.store.all(ledgerHeadTable).map(({ orgId, revision, hash }) => {
-      return { stream: `account-${String(orgId)}`, revision, hash }
+      return { stream: `account-${orgId as string}`, revision, hash }
     })
     expect(accounts.toSorted((a, b) => (a.stream < b.stream ? -1 : 1))).toEqual(heads)
   })

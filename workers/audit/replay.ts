@@ -1,0 +1,170 @@
+import { canonical } from '../../domain/ledger/canonical.ts'
+import type { EventFeed } from '../../domain/ports/event-feed.ts'
+import { keyOf } from '../../domain/ports/read-model-store.ts'
+import type { ReadModelSnapshot, ReadModelStore } from '../../domain/ports/read-model-store.ts'
+import type { Row, Table } from '../../domain/ports/read-model-store.ts'
+import { applyPage, knownEvents, pageUntil } from '../../projections/page.ts'
+import type { Projection } from '../../projections/projection.ts'
+
+/** Events per page. */
+const pageEventsMax = 1_000
+/** Rows of a table that are compared at a time. */
+const pageRowsMax = 1_000
+/** Differences that are told; the others are only counted. */
+const toldMax = 100
+
+export type ReplayOptions = {
+  readonly feed: EventFeed
+  readonly store: ReadModelStore
+  /** An empty store, in which the log is folded anew. */
+  readonly scratch: ReadModelStore
+  readonly projections: readonly Projection[]
+}
+
+/** A row that the live read model and the log do not agree on. */
+export type Difference = {
+  readonly table: string
+  readonly key: string
+  /** Null when the live table lacks the row. */
+  readonly live: Row | null
+  /** Null when the log gives no such row. */
+  readonly replayed: Row | null
+}
+
+export type ReplayReport = {
+  readonly readModels: readonly {
+    readonly name: string
+    /** Where it stood when it was compared; null when it was never started. */
+    readonly position: string | null
+  }[]
+  readonly events: number
+  readonly tables: readonly { readonly table: string; readonly rows: number }[]
+  /** The first of them. */
+  readonly differences: readonly Difference[]
+  /** All of them. */
+  readonly differing: number
+}
+
+/**
+ * Folds the log from its start with the projections of the running system, and compares every row
+ * with the live ones at one moment, at exactly the position at which they then stood. Nothing has
+ * to stop for it. Read models whose rows are work (`rebuildable: false`) change by being done, and
+ * are left out.
+ */
+export async function replayAudit(options: ReplayOptions): Promise<ReplayReport> {
+  const { store, scratch } = options
+  const projections = options.projections.filter(({ rebuildable }) => rebuildable)
+  return store.snapshot(async (live) => {
+    const standing: { projection: Projection; position: string | null }[] = []
+    for (const projection of projections) {
+      const { name, version } = projection
+      standing.push({ projection, position: await live.checkpoint(name, version) })
+    }
+    let events = 0
+    for (const [position, members] of byPosition(standing)) {
+      events = Math.max(events, await fold(options, members, position))
+    }
+    const compared = await scratch.snapshot((replayed) => {
+      const tables = projections.flatMap((projection) => projection.tables)
+      return compareAll(tables, live, replayed)
+    })
+    const readModels = standing.map(({ projection: { name }, position }) => ({ name, position }))
+    return { readModels, events, ...compared }
+  })
+}
+
+/** Read models that stand at the same place are folded together; those that stand nowhere not. */
+function byPosition(
+  standing: readonly { readonly projection: Projection; readonly position: string | null }[],
+): ReadonlyMap<string, readonly Projection[]> {
+  const groups = new Map<string, Projection[]>()
+  for (const { projection, position } of standing) {
+    if (position === null) continue
+    groups.set(position, [...(groups.get(position) ?? []), projection])
+  }
+  return groups
+}
+
+/** Carries the read models from nothing to the position. Returns how many events that took. */
+async function fold(
+  { feed, scratch }: ReplayOptions,
+  projections: readonly Projection[],
+  until: string,
+): Promise<number> {
+  let events = 0
+  for (let place = feed.start; feed.compare(place, until) < 0;) {
+    const page = pageUntil(await feed.readPage(place, pageEventsMax), until, feed)
+    if (page.position === place) break
+    const rows = await applyPage(projections, knownEvents(page.events), scratch, 'live')
+    await scratch.commit([], rows.changes(), 'live')
+    events += page.events.length
+    place = page.position
+  }
+  return events
+}
+
+async function compareAll(
+  tables: readonly Table[],
+  live: ReadModelSnapshot,
+  replayed: ReadModelSnapshot,
+) {
+  const differences: Difference[] = []
+  let differing = 0
+  const counts: { table: string; rows: number }[] = []
+  for (const table of tables) {
+    let rows = 0
+    for await (const pair of pairs(table, live, replayed)) {
+      rows += 1
+      if (isSame(pair.live, pair.replayed)) continue
+      differing += 1
+      if (differences.length < toldMax) differences.push({ table: table.name, ...pair })
+    }
+    counts.push({ table: table.name, rows })
+  }
+  return { tables: counts, differences, differing }
+}
+
+function isSame(a: Row | null, b: Row | null): boolean {
+  return a !== null && b !== null && canonical(a) === canonical(b)
+}
+
+type Pair = Omit<Difference, 'table'>
+
+/** The rows of both sides under their keys; null where a side has none. */
+async function* pairs(
+  table: Table,
+  live: ReadModelSnapshot,
+  replayed: ReadModelSnapshot,
+): AsyncGenerator<Pair, void> {
+  const left = rowsOf(table, live)
+  const right = rowsOf(table, replayed)
+  let [a, b] = [await next(left), await next(right)]
+  while (a !== null || b !== null) {
+    const order = compareKeys(a && keyOf(table, a), b && keyOf(table, b))
+    const key = keyOf(table, (order <= 0 ? a : b) ?? {})
+    yield { key, live: order <= 0 ? a : null, replayed: order >= 0 ? b : null }
+    if (order <= 0) a = await next(left)
+    if (order >= 0) b = await next(right)
+  }
+}
+
+async function* rowsOf(table: Table, { scan }: ReadModelSnapshot): AsyncGenerator<Row, void> {
+  for (let after: string | null = null; ;) {
+    const page: readonly Row[] = await scan(table, after, pageRowsMax)
+    yield* page
+    const last = page.at(-1)
+    if (!last || page.length < pageRowsMax) return
+    after = keyOf(table, last)
+  }
+}
+
+async function next(rows: AsyncGenerator<Row, void>): Promise<Row | null> {
+  const { value, done } = await rows.next()
+  return done === true ? null : value
+}
+
+/** In the order of their bytes; what has ended comes last. */
+function compareKeys(a: string | null, b: string | null): number {
+  if (a === null) return 1
+  return b === null ? -1 : Buffer.compare(Buffer.from(a), Buffer.from(b))
+}
