@@ -38,6 +38,10 @@ export interface Config {
   readonly workerConcurrency: number
   readonly leaseMs: number
   readonly drainMs: number
+  /** Whether `OTEL_EXPORTER_OTLP_ENDPOINT` says where traces go; its exporter reads the rest. */
+  readonly isTracingOn: boolean
+  /** Where errors are reported, Sentry-compatible; absent: nowhere. */
+  readonly sentryDsn: string | undefined
 }
 
 /** Environment variables that weir cannot start with; the message has one sentence for each. */
@@ -79,6 +83,8 @@ export function readConfig(environment: Environment = process.env): Config {
     logFolder: logFolderOf(read.text('WEIR_LOG_FOLDER', logsByDefault)),
     workerConcurrency: read.integer('WEIR_WORKER_CONCURRENCY', 100, { min: 1, max: 10_000 }),
     leaseMs: read.integer('WEIR_LEASE_MS', 15_000, { min: 100, max: 3_600_000 }),
+    isTracingOn: hasTraceEndpoint(read.text),
+    sentryDsn: read.parsed('SENTRY_DSN', parseDsn),
     drainMs: read.integer('WEIR_DRAIN_MS', 8_000, { min: 0, max: 3_600_000 }),
   }
   problems.push(...conflicts(config))
@@ -146,6 +152,7 @@ export function roleEnvironment(config: Config, role: Role): Record<string, stri
     WEIR_WORKER_CONCURRENCY: String(config.workerConcurrency),
     WEIR_LEASE_MS: String(config.leaseMs),
     WEIR_DRAIN_MS: String(config.drainMs),
+    SENTRY_DSN: config.sentryDsn,
   }
 }
 
@@ -155,6 +162,7 @@ export function printableConfig(config: Config): Record<string, unknown> {
     ...config,
     databaseUrl: config.databaseUrl === undefined ? undefined : withoutPassword(config.databaseUrl),
     secretKey: config.secretKey === undefined ? 'in WEIR_HOME' : 'given',
+    sentryDsn: config.sentryDsn === undefined ? undefined : 'given',
   }
 }
 
@@ -224,6 +232,18 @@ function parseDatabaseUrl(text: string): Parsed<string> {
   const protocol = URL.canParse(text) ? new URL(text).protocol : ''
   if (protocol === 'postgres:' || protocol === 'postgresql:') return { value: text }
   return { problem: 'must be a URL like postgres://user:password@host:5432/database' }
+}
+
+function hasTraceEndpoint(text: (name: string, fallback: string) => string): boolean {
+  const names = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT']
+  return names.some((name) => text(name, '') !== '')
+}
+
+function parseDsn(text: string): Parsed<string> {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  const isWeb = url?.protocol === 'http:' || url?.protocol === 'https:'
+  if (isWeb && url.username && /^\/(.+\/)?\w+$/.test(url.pathname)) return { value: text }
+  return { problem: 'must be a DSN like https://key@errors.example.com/1' }
 }
 
 function parsePublicUrl(text: string): Parsed<string> {

@@ -1,10 +1,12 @@
 import { ConfigError, metricsPortOf, printableConfig, readConfig } from './config.ts'
 import type { Config, Role } from './config.ts'
+import { reportErrors } from './error-reporting.ts'
 import { openLog } from './log.ts'
 import { openMetrics } from './metrics/metrics.ts'
 import { serveMetrics } from './metrics/serve.ts'
 import type { RoleParts, RunningRole } from './roles/role.ts'
 import { followReadiness, onParentGone, reportReady } from './supervisor/role-process.ts'
+import { openTelemetry } from './telemetry.ts'
 import { version } from './version.ts'
 
 type Start = (parts: RoleParts) => Promise<RunningRole>
@@ -30,18 +32,22 @@ async function main(): Promise<void> {
 async function run(config: Config, role: Role): Promise<void> {
   process.title = `weir-${role}`
   const readiness = followReadiness()
-  const log = openLog({ role, version, level: config.logLevel, folder: config.logFolder })
+  const written = openLog({ role, version, level: config.logLevel, folder: config.logFolder })
+  const { sentryDsn: dsn } = config
+  const log = dsn === undefined ? written : reportErrors(written, { dsn, role, version })
   const metrics = openMetrics(role, version)
-  const { openEmbedded } = await import('./profiles/embedded.ts')
+  const telemetry = config.isTracingOn ? await openTelemetry({ role, version }) : null
+  const startSpan = telemetry?.startSpan ?? null
+  const { openWatched } = await import('./profiles/traced.ts')
   const start = await starters[role]()
-  const profile = openEmbedded(config, role, metrics.pipeline)
+  const profile = openWatched(config, role, metrics.pipeline, startSpan)
   log.info({ config: printableConfig(config) }, 'starting')
   const closeMetrics = await serveMetrics(metrics.series, {
     port: metricsPortOf(config, role),
     host: config.host,
   })
   const allRolesReady = (): boolean => readiness.allRolesReady()
-  const running = await start({ profile, log, metrics, allRolesReady })
+  const running = await start({ profile, log, metrics, startSpan, allRolesReady })
   reportReady()
   log.info({ port: role === 'api' ? config.port : undefined }, 'serving')
   let isStopping = false
@@ -52,6 +58,7 @@ async function run(config: Config, role: Role): Promise<void> {
     await running.stop(AbortSignal.timeout(config.drainMs))
     await closeMetrics()
     await profile.close()
+    await telemetry?.close()
     log.info({}, 'stopped')
     process.exit(0)
   }

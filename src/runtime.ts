@@ -13,6 +13,7 @@ import type { ServedObjectStore } from './http/objects.ts'
 import type { Log } from './log.ts'
 import type { ApiMetrics } from './metrics/api.ts'
 import type { Sql } from './queries/sql.ts'
+import type { StartSpan } from './telemetry/telemetry.ts'
 
 /** Judges a URL that a customer names, before anything is sent to it. */
 export type UrlVerdict =
@@ -24,6 +25,8 @@ export type Runtime = {
   readonly config: Config
   readonly log: Log
   readonly metrics: ApiMetrics
+  /** Null unless traces are collected. */
+  readonly startSpan: StartSpan | null
   readonly clock: Clock
   readonly ids: Ids
   readonly store: EventStore

@@ -13,6 +13,12 @@ export type WebhookAnswer =
   /** Nothing was sent, and nothing ever will be: its endpoint was removed meanwhile. */
   | { readonly kind: 'withdrawn'; readonly error: string }
 
+/** A delivery on its way. */
+export type OutgoingDelivery = ClaimedDelivery & {
+  /** W3C trace context for the receiver, when the delivery is traced. */
+  readonly traceparent?: string
+}
+
 /** One attempt to send a webhook: signs it for its time and posts it. */
 export abstract class WebhookTransport {
   /**
@@ -22,7 +28,7 @@ export abstract class WebhookTransport {
    * @throws the signal's reason when the caller gives up
    */
   abstract send(
-    delivery: ClaimedDelivery,
+    delivery: OutgoingDelivery,
     sentAtMs: number,
     signal: AbortSignal,
   ): Promise<WebhookAnswer>

@@ -1,5 +1,9 @@
 import type { ClaimedDelivery } from '../../domain/ports/delivery-store.ts'
-import { WebhookTransport, type WebhookAnswer } from '../../domain/ports/webhook-transport.ts'
+import {
+  WebhookTransport,
+  type OutgoingDelivery,
+  type WebhookAnswer,
+} from '../../domain/ports/webhook-transport.ts'
 import type { GuardedClient } from './guarded-client.ts'
 import { GuardedRequestError } from './guarded-request-error.ts'
 import { signWebhook } from './webhook-signature.ts'
@@ -21,11 +25,11 @@ export class HttpWebhookTransport extends WebhookTransport {
   }
 
   override async send(
-    delivery: ClaimedDelivery,
+    delivery: OutgoingDelivery,
     sentAtMs: number,
     signal: AbortSignal,
   ): Promise<WebhookAnswer> {
-    const { deliveryId: id, url, body } = delivery
+    const { deliveryId: id, url, body, traceparent } = delivery
     const timestampSeconds = Math.floor(sentAtMs / 1_000)
     const secrets = await this.#secretsOf(delivery)
     if (secrets === null) return { kind: 'withdrawn', error: 'endpoint_removed' }
@@ -35,6 +39,7 @@ export class HttpWebhookTransport extends WebhookTransport {
       'webhook-id': id,
       'webhook-timestamp': String(timestampSeconds),
       'webhook-signature': signWebhook({ id, timestampSeconds, body, secrets }),
+      ...(traceparent === undefined ? {} : { traceparent }),
     }
     try {
       const answer = await this.#client.request({ method: 'POST', url, headers, body, signal })

@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import { DomainError } from '../../domain/errors.ts'
 import { unreachable } from '../../domain/unreachable.ts'
 import type { CommandContext } from '../../domain/pipeline/command-pipeline.ts'
+import type { Span } from '../telemetry/telemetry.ts'
 import type { Principal, Tenant } from './authenticator.ts'
 
 /** What weir knows of a request beside HTTP. */
@@ -10,6 +11,8 @@ export type RequestContext = {
   /** W3C trace context: the caller's, or one that begins here. */
   readonly traceparent: string
   readonly startedAt: number
+  /** Null unless traces are collected. */
+  readonly span: Span | null
   principal: Principal | null
   /** Id of what this request makes; the same for every repetition of an Idempotency-Key. */
   subjectId: string

@@ -116,6 +116,8 @@ function prepare(instance: FastifyInstance, runtime: Runtime): void {
     log.info(fields, 'request')
     const { route, method, status } = fields
     metrics.answered({ route, method, status, ms: reply.elapsedTime, errorCode })
+    const failure = status >= 500 ? String(status) : null
+    request.weir.span?.end(failure, `${method} ${route ?? 'unknown'}`)
     done()
   })
 }
@@ -126,15 +128,18 @@ function begin(request: FastifyRequest, reply: FastifyReply, runtime: Runtime): 
   void reply.header('x-content-type-options', 'nosniff')
 }
 
-function contextOf(request: FastifyRequest, { ids, clock }: Runtime): FastifyRequest['weir'] {
+function contextOf(request: FastifyRequest, runtime: Runtime): FastifyRequest['weir'] {
+  const { ids, clock, startSpan } = runtime
   const id = request.headers['x-request-id']
   const given = typeof id === 'string' && requestIdPattern.test(id) ? id : null
   const trace = request.headers['traceparent']
-  const isTrace = typeof trace === 'string' && traceparentPattern.test(trace)
+  const caller = typeof trace === 'string' && traceparentPattern.test(trace) ? trace : null
+  const span = startSpan?.(request.method, { kind: 'server', traceparent: caller }) ?? null
   return {
     requestId: given ?? ids.next(),
-    traceparent: isTrace ? trace : newTraceparent(ids),
+    traceparent: span?.traceparent ?? caller ?? newTraceparent(ids),
     startedAt: clock.now(),
+    span,
     principal: null,
     subjectId: ids.next(),
     jobId: null,

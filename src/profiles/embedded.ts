@@ -25,6 +25,7 @@ import { JobError } from '../../workers/job-error.ts'
 import type { Download } from '../../workers/open-input.ts'
 import { loadSecretKey } from '../config.ts'
 import type { Config } from '../config.ts'
+import type { EventStore } from '../../domain/ports/event-store.ts'
 import type { PipelineObserver } from '../../domain/pipeline/command-pipeline.ts'
 import type { Profile } from './profile.ts'
 import { webhookSecrets } from './webhook-secrets.ts'
@@ -34,8 +35,17 @@ const connectionsMax = 8
 /** Largest picture or file that a job fetches from a URL, bytes. */
 const downloadBytesMax = 20_000_000
 
-/** Everything on one machine: Postgres for the log, read models and signals, a folder for results. */
-export function openEmbedded(config: Config, name: string, observer: PipelineObserver): Profile {
+/**
+ * Everything on one machine: Postgres for the log, read models and signals, a folder for results.
+ *
+ * @param watch wraps the event store, for traces
+ */
+export function openEmbedded(
+  config: Config,
+  name: string,
+  observer: PipelineObserver,
+  watch: (store: EventStore) => EventStore = (store) => store,
+): Profile {
   const { databaseUrl } = config
   if (databaseUrl === undefined) throw new Error('the embedded profile needs DATABASE_URL')
   const secretKey = config.secretKey ?? loadSecretKey(config.home)
@@ -43,7 +53,7 @@ export function openEmbedded(config: Config, name: string, observer: PipelineObs
   const ids = new SystemIds()
   const pool = openPool(databaseUrl, { max: connectionsMax, applicationName: `weir-${name}` })
   const listener = new PostgresListener(databaseUrl, `weir-${name}-listen`)
-  const store = new PostgresEventStore(pool)
+  const store = watch(new PostgresEventStore(pool))
   const snapshots = new PostgresSnapshotStore(pool)
   const root = join(config.home, 'objects')
   const objects = new FilesystemObjectStore({ root, baseUrl: config.publicUrl, secretKey, clock })

@@ -7,11 +7,12 @@ import type { RoleParts, RunningRole } from './role.ts'
 
 /** HTTP commands and queries, sockets and server-sent events, the page. */
 export async function startApi(parts: RoleParts): Promise<RunningRole> {
-  const { profile, log, metrics, allRolesReady } = parts
+  const { profile, log, metrics, startSpan, allRolesReady } = parts
   const runtime: Runtime = {
     ...profile,
     log,
     metrics: openApiMetrics(metrics.series),
+    startSpan,
     jobTypes: enabledJobTypes({ sandbox: profile.config.isSandboxOn }),
     every: (ms, run) => {
       const timer = setInterval(run, ms)

@@ -1,7 +1,6 @@
 import type { Recorded } from '../../domain/catalog.ts'
-import type { ClaimedDelivery } from '../../domain/ports/delivery-store.ts'
 import { WebhookTransport } from '../../domain/ports/webhook-transport.ts'
-import type { WebhookAnswer } from '../../domain/ports/webhook-transport.ts'
+import type { OutgoingDelivery, WebhookAnswer } from '../../domain/ports/webhook-transport.ts'
 import type { Projection } from '../../projections/projection.ts'
 import { enabledJobTypes } from '../../workers/handlers/registry.ts'
 import { LogCounters } from '../metrics/log-counters.ts'
@@ -84,7 +83,7 @@ export class TimedTransport extends WebhookTransport {
   }
 
   override async send(
-    delivery: ClaimedDelivery,
+    delivery: OutgoingDelivery,
     sentAtMs: number,
     signal: AbortSignal,
   ): Promise<WebhookAnswer> {

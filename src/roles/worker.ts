@@ -4,10 +4,12 @@ import type { AttemptReport } from '../../workers/job-worker.ts'
 import { ProgressTeller } from '../../workers/progress.ts'
 import { UsageMeter } from '../../workers/usage-meter.ts'
 import { openWorkerMetrics } from '../metrics/worker.ts'
+import { jobTraceparent, tracedJobTypes } from '../telemetry/traced-job-types.ts'
 import type { RoleParts, RunningRole } from './role.ts'
 
 /** Claims jobs, runs their handlers, records usage, stores results. */
-export async function startWorker({ profile, log, metrics }: RoleParts): Promise<RunningRole> {
+export async function startWorker(parts: RoleParts): Promise<RunningRole> {
+  const { profile, log, metrics, startSpan } = parts
   const { clock, ids, pipelines, config, signals } = profile
   const workerId = ids.next()
   const meter = new UsageMeter({
@@ -16,7 +18,9 @@ export async function startWorker({ profile, log, metrics }: RoleParts): Promise
       log.error({ provider, model, errorCode: 'unpriced' }, 'usage without a price was recorded')
     },
   })
-  const jobTypes = enabledJobTypes({ sandbox: config.isSandboxOn })
+  const enabled = enabledJobTypes({ sandbox: config.isSandboxOn })
+  const traceparentOf = jobTraceparent(pipelines)
+  const jobTypes = startSpan ? tracedJobTypes(enabled, startSpan, traceparentOf) : enabled
   const concurrency = config.workerConcurrency
   const counters = openWorkerMetrics(metrics.series, {
     ...{ jobTypes: [...jobTypes.keys()], concurrency, running: () => worker.running },

@@ -55,5 +55,6 @@ function requestContext(): RequestContext {
     subjectId: '',
     jobId: null,
     errorCode: null,
+    span: null,
   }
 }

@@ -1,0 +1,155 @@
+import { execFile } from 'node:child_process'
+import { chmodSync, existsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { beforeAll, afterAll, expect, test } from '@jest/globals'
+import { Client, newOrg, sandbox } from '../support/client.ts'
+import { waitFor } from '../support/wait-for.ts'
+import { receiveWebhooks, type WebhookReceiver } from '../support/webhook-receiver.ts'
+import { startWeir, type Weir } from '../support/weir.ts'
+
+const program = fileURLToPath(new URL('../../dist/src/cli.js', import.meta.url))
+const limitMs = 120_000
+
+let weir: Weir
+let receiver: WebhookReceiver
+
+beforeAll(async () => {
+  receiver = await receiveWebhooks()
+  weir = await startWeir({ isPostgresEmbedded: true })
+}, limitMs)
+
+afterAll(async () => {
+  await weir.stop()
+  await receiver.close()
+}, limitMs)
+
+interface Ran {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+async function run(words: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  return await new Promise<Ran>((resolve) => {
+    const { PATH = '' } = process.env
+    const metrics = String(Number(new URL(weir.baseUrl).port) + 1)
+    const home = { PATH, WEIR_HOME: weir.home, WEIR_METRICS_PORT: metrics }
+    const options = { env: { ...home, ...env }, timeout: 30_000 }
+    execFile(process.execPath, [program, ...words], options, (error, stdout, stderr) => {
+      const code = typeof error?.code === 'number' ? error.code : error ? -1 : 0
+      resolve({ code, stdout, stderr })
+    })
+  })
+}
+
+test('submits a job, follows it, and tells with its exit code how it ended', async () => {
+  const input = JSON.stringify({ steps: 1, stepMs: 0 })
+  const good = await run(['job', 'submit', 'sandbox.run', '--input', input, '--watch'])
+  expect(good).toMatchObject({ code: 0, stderr: '' })
+  expect(good.stdout).toMatch(/^[0-9a-f-]{36}\n(.*\n)*.*job\.succeeded\n$/)
+  const fail = { steps: 1, stepMs: 0, fail: { atStep: 1, times: 9, retryable: false } }
+  const bad = await run(['job', 'submit', 'sandbox.run', '--input', JSON.stringify(fail)])
+  const jobId = bad.stdout.trim()
+  const watched = await run(['job', 'watch', jobId])
+  expect(watched.code).toBe(1)
+  expect(watched.stdout).toContain('job.failed  Step 1 failed in attempt 1')
+  expect((await run(['job', 'retry', jobId])).stdout).toBe(`${jobId} is queued.\n`)
+})
+
+test('why tells one story of a job: attempts, calls, money and webhooks', async () => {
+  const { api } = await newOrg(new Client(weir.baseUrl, weir.dev.adminToken))
+  const webhook = { url: receiver.url, events: ['job.succeeded'] }
+  const fail = { atStep: 2, times: 1 }
+  const { jobId } = await api.run(sandbox({ steps: 2, fail }, { webhook }))
+  await waitFor('the webhook', () => receiver.received.length > 0)
+  const told = await waitFor(
+    'the webhook in the story',
+    async () => {
+      const { stdout } = await run(['job', 'why', jobId])
+      return stdout.includes('webhook delivered') && stdout.includes('settled') && stdout
+    },
+    20_000,
+  )
+  const order = [
+    ...['held', 'submitted', 'attempt 1 started', 'provider call', 'attempt 1 ended'],
+    ...['attempt 2 started', 'provider call', 'succeeded', 'settled'],
+  ]
+  let from = 0
+  for (const what of order) {
+    const at = told.indexOf(what, from)
+    expect({ what, isThere: at >= 0 }).toEqual({ what, isThere: true })
+    from = at + 1
+  }
+  expect(told).toContain('sandbox_failure')
+  expect(told).toMatch(/It succeeded after 2 of at most 5 attempts/)
+  const short = await run(['why', jobId, '--json'])
+  const entries = JSON.parse(short.stdout) as { kind: string }[]
+  expect(entries.filter(({ kind }) => kind === 'call')).toHaveLength(2)
+})
+
+test('the doctor finds a running weir well, and every invariant in order', async () => {
+  const answer = await waitFor(
+    'a quiet weir',
+    async () => {
+      const looked = await run(['doctor', '--verify'])
+      return looked.code === 0 && looked
+    },
+    20_000,
+  )
+  expect(answer.stdout).toContain('every invariant holds')
+  expect(answer.stdout).toContain('Nothing is wrong.')
+  expect(answer.stdout).not.toContain(weir.dev.apiKey)
+})
+
+test('the doctor finds a key that others may read', async () => {
+  const key = join(weir.home, 'secret.key')
+  chmodSync(key, 0o644)
+  const { code, stdout } = await run(['doctor'])
+  chmodSync(key, 0o600)
+  expect(code).toBe(1)
+  expect(stdout).toMatch(/FAIL {2}secrets .*mode 644/)
+})
+
+test('rebuilds a read model while weir runs, and refuses one that is work to do', async () => {
+  expect(await run(['rebuild', 'balance'])).toMatchObject({ code: 0, stderr: '' })
+  const refused = await run(['rebuild', 'webhook_outbox'])
+  expect(refused.code).toBe(1)
+  expect(refused.stderr).toMatch(/^webhook_outbox cannot be rebuilt: .*\.\n$/)
+  const unknown = await run(['rebuild', 'nothing'])
+  expect(unknown.code).toBe(2)
+  expect(unknown.stderr).toMatch(/^There is no read model nothing; there are .*balance.*\.\n/)
+})
+
+test('opens an org that can pay', async () => {
+  const [orgId = '', apiKey = ''] = (await run(['org', 'create', 'Acme', '--key'])).stdout.split(
+    '\n',
+  )
+  const granted = await run(['org', 'grant', orgId, '5000000', '--reason', 'welcome'])
+  expect(granted).toMatchObject({ code: 0, stderr: '' })
+  const api = new Client(weir.baseUrl, apiKey)
+  await waitFor('the balance', async () => (await api.balance()).available === '5000000')
+})
+
+test('what cannot be done is one sentence and an exit code', async () => {
+  const home = join(tmpdir(), 'weir-that-is-not-there')
+  const nowhere = await run(['job', 'why', 'x'], { WEIR_HOME: home })
+  expect(nowhere).toMatchObject({ code: 1, stdout: '' })
+  expect(nowhere.stderr).toMatch(/^There is no database in .*\.\n$/)
+  expect(existsSync(home)).toBe(false)
+  const silent = await run(['job', 'retry', 'x'], { WEIR_URL: 'http://127.0.0.1:9' })
+  expect(silent.stderr).toBe('weir does not answer at http://127.0.0.1:9; is it running?\n')
+  expect(await run(['nonsense'])).toMatchObject({ code: 2 })
+  expect((await run(['job', 'why'])).stderr).toMatch(/^<jobId> is missing\.\nUsage: weir job why/)
+  const wrong = await run(['job', 'submit', 'sandbox.run', '--nope'])
+  expect(wrong).toMatchObject({ code: 2, stdout: '' })
+})
+
+test('looks into the database of a weir that is not running, and stops it again', async () => {
+  await weir.quit()
+  const { code, stdout } = await run(['doctor', '--verify'])
+  expect(stdout).toContain('started for this command')
+  expect(code).toBe(0)
+  expect(weir.pids('postgres')).toEqual([])
+})
