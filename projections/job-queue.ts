@@ -119,7 +119,9 @@ export const jobQueue: Projection = {
     },
     JobStepCompleted: (event, rows) => change(event, rows, {}),
     JobRetryScheduled: (event, rows) => {
-      const runAt = event.data.reason === 'error' ? event.data.runAt : null
+      const { reason } = event.data
+      const isDelayed = reason === 'error' || reason === 'postponed'
+      const runAt = isDelayed ? event.data.runAt : null
       change(event, rows, { state: 'queued', runAt })
     },
     JobCancelRequested: (event, rows) => change(event, rows, { cancelRequested: true }),

@@ -17,6 +17,8 @@ import { JobError } from './job-error.ts'
 import { openInput } from './open-input.ts'
 import type { Download } from './open-input.ts'
 import type { ProgressTeller } from './progress.ts'
+import { Postponed } from './provider-turns.ts'
+import type { ProviderTurns } from './provider-turns.ts'
 import type { UsageMeter } from './usage-meter.ts'
 
 /** Why an attempt was told to stop. */
@@ -41,6 +43,7 @@ export type AttemptPorts = {
   readonly meter: UsageMeter
   readonly download: Download
   readonly progress: ProgressTeller
+  readonly turns: ProviderTurns
   readonly observer: AttemptObserver
 }
 
@@ -183,9 +186,10 @@ export class JobAttempt {
     call: ProviderCall,
     run: (context: CallContext) => Promise<CallOutcome<T>>,
   ): Promise<T> {
-    const { clock, ids, meter, observer } = this.#ports
+    const { clock, ids, meter, observer, turns } = this.#ports
     const { signal } = this.#stopping
     signal.throwIfAborted()
+    await turns.wait(this.#job.spec.orgId, call.provider, signal)
     const number = (this.#calls.get(step) ?? 0) + 1
     this.#calls.set(step, number)
     const usageId = ids.derive('usage', this.#job.spec.jobId, step, String(number))
@@ -220,6 +224,10 @@ export class JobAttempt {
     const end = { type: 'EndAttempt' as const, epoch, at }
     if (reason === 'shutdown') {
       return this.#handle({ ...end, reason: 'shutdown', error: null, runAt: at })
+    }
+    if (error instanceof Postponed) {
+      const runAt = isoTime(error.until)
+      return this.#handle({ ...end, reason: 'postponed', error: null, runAt })
     }
     const runAt = isoTime(this.#ports.clock.now() + this.#retryDelay())
     return this.#handle({ ...end, reason: 'error', error: storedError(error), runAt })

@@ -46,6 +46,11 @@ export function isQuota(limit: Limit): limit is QuotaLimit {
   return isCounted && quotaWindows.some((window) => window === limit.window)
 }
 
+/** Names the counter of a limit on requests. It does not change with the limit's size. */
+export function requestCounter(orgId: string, { limit, value }: AppliedLimit): string {
+  return `${orgId}:requests:${limit.window}:${limit.scope}:${value}`
+}
+
 /** Two limits of one identity are one limit: what counts for one counts for the other. */
 export function identityOf({ scope, key, kind, window, unit, until }: Limit): string {
   const lasting = until === null ? 'lasting' : 'override'

@@ -221,7 +221,7 @@ function quotaExceeded(
 ): DomainError {
   const resetAt = windowEnd(window, at)
   const what = limit.unit ?? 'micro-credits'
-  const detail = `The ${window}'s quota of ${limit.max} ${what} is used up: ${used} are used or held.`
+  const detail = `The ${window}'s quota of ${limit.max} ${what} is used up: ${used} are taken.`
   const seconds = (from: string) => Math.ceil((Date.parse(resetAt) - Date.parse(from)) / 1000)
   return new DomainError('quota_exceeded', detail, {
     ...{ limit: limit.max, scope: limit.scope, resetAt },

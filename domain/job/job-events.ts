@@ -63,8 +63,8 @@ export type JobStepCompleted = {
     readonly progress: number
   }
 }
-/** Why an attempt ended without an end of the job. */
-export type RetryReason = 'error' | 'lease_expired' | 'shutdown'
+/** Why an attempt ended without an end of the job; postponed: a provider's limits left no room. */
+export type RetryReason = 'error' | 'lease_expired' | 'shutdown' | 'postponed'
 /** An attempt ended without an end of the job, which waits in the queue until `runAt`. */
 export type JobRetryScheduled = {
   readonly type: 'JobRetryScheduled'

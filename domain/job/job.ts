@@ -89,7 +89,7 @@ export function evolve(state: JobState, event: JobEvent): JobState {
     }
     case 'JobRetryScheduled': {
       const { runAt, error, reason } = event.data
-      const failures = state.failures + (reason === 'shutdown' ? 0 : 1)
+      const failures = state.failures + failuresOf(reason)
       return { ...state, status: 'queued', runAt, error, failures }
     }
     case 'JobCancelRequested':
@@ -286,14 +286,19 @@ const unnamedError: Readonly<Record<RetryReason, JobError | null>> = {
     retryable: true,
   },
   shutdown: null,
+  postponed: null,
+}
+
+/** Only what the job or its worker could not do counts as a failure. */
+function failuresOf(reason: RetryReason): number {
+  return reason === 'shutdown' || reason === 'postponed' ? 0 : 1
 }
 
 function afterFailure(job: Job, { reason, runAt, at, ...named }: Failure): readonly JobEvent[] {
   const { attempt, epoch } = job
   const error = named.error ?? unnamedError[reason]
   if (job.cancelRequested) return [canceled(job, at)]
-  const counted = reason === 'shutdown' ? 0 : 1
-  const exhausted = job.failures + counted >= job.spec.attemptsMax
+  const exhausted = job.failures + failuresOf(reason) >= job.spec.attemptsMax
   if (error && (!error.retryable || exhausted)) return [failed(job, error, at)]
   if (job.deadlineAt !== null && runAt >= job.deadlineAt) return [failed(job, deadlineError, at)]
   return [{ type: 'JobRetryScheduled', data: { attempt, epoch, reason, error, runAt } }]

@@ -20,8 +20,8 @@ type LeaseRow = {
   readonly owner: string | null
 }
 
-// $1 owner, $2 job types, $3 limit, $4 now, $5 expiry. While any org limits how many of its jobs run,
-// this claims nothing and says so: counting what runs needs a claim that is alone (limited-claim.ts).
+// $1 owner, $2 job types, $3 limit, $4 now, $5 expiry. While any org limits what runs at once, this
+// claims nothing and says so: counting what runs needs a claim that is alone (limited-claim.ts).
 const claimStatement = `
   WITH ${candidates('NOT EXISTS (SELECT FROM concurrency_limit)')}, claimed AS (
     INSERT INTO job_lease AS l (job_id, org_id, job_type, epoch, owner, expires_at, revision)

@@ -7,7 +7,7 @@ import { inTransaction } from './transaction.ts'
 
 /** Held while what runs is counted and more is claimed: one claim at a time, over all workers. */
 const claimLockKey = (0x43n << 56n).toString()
-/** Pages of candidates that one claim looks at: each finds at least one org or user without room. */
+/** Pages of candidates that one claim looks at: each finds at least one without room. */
 const pagesMax = 50
 
 // $1 orgs. A lease counts from its claim until it is given back.

@@ -2,7 +2,7 @@ import { accountDecider, accountStream } from '../../domain/account/account.ts'
 import type { Account } from '../../domain/account/account.ts'
 import type { AccountCommand } from '../../domain/account/account-commands.ts'
 import { windowMs } from '../../domain/account/limit-window.ts'
-import { limitsFor } from '../../domain/account/limits.ts'
+import { limitsFor, requestCounter } from '../../domain/account/limits.ts'
 import type { AppliedLimit, LimitSubject } from '../../domain/account/limits.ts'
 import { throttleAt } from '../../domain/account/standing.ts'
 import { DomainError } from '../../domain/errors.ts'
@@ -107,15 +107,14 @@ function requestCheck(orgId: string, { limit, value }: AppliedLimit): Check | nu
   // A provider's calls are counted where they are made; here they may only be used up.
   if (isProvider && window !== 'day' && window !== 'month') return null
   return {
-    ...{ key: requestKey(orgId, { limit, value }), max: Number(max), windowMs: windowMs[window] },
+    ...{
+      key: requestCounter(orgId, { limit, value }),
+      max: Number(max),
+      windowMs: windowMs[window],
+    },
     ...{ cost: isProvider ? 0 : 1, code: isProvider ? 'quota_exceeded' : 'rate_limited', scope },
     ...{ policy: `${scope}-${kind}`, what: `The ${scope === 'jobType' ? 'job type' : scope} has` },
   }
-}
-
-/** Names the counter of a limit on requests. It does not change with the limit's size. */
-function requestKey(orgId: string, { limit, value }: AppliedLimit): string {
-  return `${orgId}:requests:${limit.window}:${limit.scope}:${value}`
 }
 
 /** Counts the request, if the account can be expected to take it. @throws DomainError */

@@ -27,7 +27,10 @@ const errorCodes = [
   ...['input_unreachable', 'image_too_large', 'invalid_image', 'upscale_failed'],
   ...['upscale_timeout', 'sandbox_failure', 'other'],
 ]
-const reasons = ['succeeded', 'failed', 'canceled', 'error', 'lease_expired', 'shutdown']
+const reasons = [
+  ...['succeeded', 'failed', 'canceled'],
+  ...['error', 'lease_expired', 'shutdown', 'postponed'],
+]
 /** Live jobs whose facts are kept in memory; older ones are looked up. */
 const knownMax = 50_000
 const namesMax = 200

@@ -51,7 +51,8 @@ export type OrgView = {
 // $1 $2 after (openedAt, id), $3 limit, $4 now
 const orgsStatement = `
   SELECT org_id AS "orgId", name,
-    CASE WHEN status = 'throttled' AND throttled_until <= $4 THEN 'active' ELSE status END AS status,
+    CASE WHEN status = 'throttled' AND throttled_until <= $4 THEN 'active' ELSE status END
+      AS status,
     posted::text, held::text, overdraft::text,
     (posted - held + overdraft)::text AS available, opened_at AS "createdAt"
   FROM account_balance

@@ -1,6 +1,7 @@
 import { enabledJobTypes } from '../../workers/handlers/registry.ts'
 import { JobWorker } from '../../workers/job-worker.ts'
 import type { AttemptReport } from '../../workers/job-worker.ts'
+import { ProviderTurns } from '../../workers/provider-turns.ts'
 import { ProgressTeller } from '../../workers/progress.ts'
 import { UsageMeter } from '../../workers/usage-meter.ts'
 import { openWorkerMetrics } from '../metrics/worker.ts'
@@ -30,6 +31,7 @@ export async function startWorker(parts: RoleParts): Promise<RunningRole> {
     ...{ workerId, meter, jobTypes, concurrency },
     leaseMs: config.leaseMs,
     progress: new ProgressTeller(signals, clock),
+    turns: new ProviderTurns(profile),
     observer: { called: counters.providerCalled, fenced: counters.fenced },
     report: (level, fields, message) => log[level]({ workerId, ...fields }, message),
     attempted: (attempt) => {

@@ -14,6 +14,7 @@ import { MemoryEventLog } from '../../infra/memory/event-log.ts'
 import { MemoryEventStore } from '../../infra/memory/event-store.ts'
 import { MemoryHoldWatch } from '../../infra/memory/hold-watch.ts'
 import { MemoryLeaseStore } from '../../infra/memory/lease-store.ts'
+import { MemoryLimitStore } from '../../infra/memory/limit-store.ts'
 import { MemoryObjectStore } from '../../infra/memory/object-store.ts'
 import { MemoryReadModelStore } from '../../infra/memory/read-model-store.ts'
 import { MemorySignals } from '../../infra/memory/signals.ts'
@@ -29,6 +30,7 @@ import type { JobType } from '../../workers/handlers/job-type.ts'
 import { JobWorker } from '../../workers/job-worker.ts'
 import type { AttemptReport } from '../../workers/job-worker.ts'
 import type { Loop, LoopReport } from '../../workers/loop.ts'
+import { ProviderTurns } from '../../workers/provider-turns.ts'
 import { ProgressTeller } from '../../workers/progress.ts'
 import { projector } from '../../workers/projector.ts'
 import { Rescuer } from '../../workers/rescuer.ts'
@@ -78,6 +80,7 @@ export class MemoryWeir {
     () => this.readModels.all(jobQueueTable),
     () => this.readModels.all(concurrencyLimitTable),
   )
+  readonly limits = new MemoryLimitStore()
   readonly holds = new MemoryHoldWatch({
     holds: () => this.readModels.all(creditHoldTable),
     queue: () => this.readModels.all(jobQueueTable),
@@ -240,6 +243,7 @@ export class MemoryWeir {
       meter: new UsageMeter({ pipelines, clock, unpriced: () => undefined }),
       download: () => Promise.reject(new Error('there is no network')),
       progress: new ProgressTeller(signals, clock),
+      turns: new ProviderTurns({ pipelines, clock, ids, limits: this.limits }),
       observer: { called: () => undefined },
       report: (...told) => (life.isOver ? undefined : report(...told)),
       attempted: (attempt) => void attempts.push(attempt),

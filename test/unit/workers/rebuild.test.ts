@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { accountStream } from '../../../domain/account/account.ts'
 import { balance } from '../../../projections/balance.ts'
 import { jobQueue, jobQueueTable } from '../../../projections/job-queue.ts'
 import { jobStatus, jobStatusTable } from '../../../projections/job-status.ts'
@@ -8,6 +9,7 @@ import type { Table } from '../../../domain/ports/read-model-store.ts'
 import { sandboxRun } from '../../../workers/handlers/sandbox-run.ts'
 import { rebuild, rebuildOutdated } from '../../../workers/rebuild.ts'
 import type { LoopReport } from '../../../workers/loop.ts'
+import { limit, setLimits } from '../../support/account-history.ts'
 import { MemoryWeir } from '../../support/memory-weir.ts'
 import { Life } from '../../support/mortal.ts'
 import { noAlarm } from '../../support/recorded.ts'
@@ -37,6 +39,12 @@ function build(projection: Projection, life = new Life()): Promise<void> {
 async function someHistory(): Promise<void> {
   weir.startBackground()
   weir.startWorker({ jobTypes: [sandboxRun] })
+  const limits = [limit({ kind: 'concurrency', window: null, max: 100 })]
+  await weir.pipelines.accounts.handle(
+    accountStream('acme'),
+    setLimits(limits),
+    weir.context('acme'),
+  )
   const input = { steps: 2, stepMs: 100 }
   for (let n = 0; n < 10; n += 1) await weir.submit('sandbox.run', { input })
   const fail = { atStep: 2, times: 1, retryable: false }
