@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import type { ReadModelStore } from '../../domain/ports/read-model-store.ts'
 import { checkDatabase } from '../../infra/embedded-postgres/check-database.ts'
 import { startEmbeddedPostgres } from '../../infra/embedded-postgres/embedded-postgres.ts'
+import { MemoryReadModelStore } from '../../infra/memory/read-model-store.ts'
 import { migrate, migrationState } from '../../infra/postgres/migrate.ts'
 import type { MigrationState } from '../../infra/postgres/migrate.ts'
 import type { Config } from '../config.ts'
@@ -22,6 +24,8 @@ export type ToolDatabase = {
   readonly migrations: () => Promise<MigrationState>
   /** The adapters, opened on the first call. */
   readonly profile: () => Profile
+  /** Empty read models in memory, to fold the log into. */
+  readonly scratch: () => ReadModelStore
   readonly close: () => Promise<void>
 }
 
@@ -42,6 +46,7 @@ export async function openToolDatabase(config: Config): Promise<ToolDatabase> {
     migrate: () => migrate(place.url),
     migrations: () => migrationState(place.url),
     profile: () => (profile ??= openEmbedded({ ...config, databaseUrl: place.url }, 'cli', silent)),
+    scratch: () => new MemoryReadModelStore(),
     close: async () => {
       await profile?.close()
       await place.stop()
