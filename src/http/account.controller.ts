@@ -1,6 +1,7 @@
 import { Body, Controller, Get, Inject, Post, Query, Req } from '@nestjs/common'
 import type { FastifyRequest } from 'fastify'
 import { accountStream } from '../../domain/account/account.ts'
+import { DomainError } from '../../domain/errors.ts'
 import { isoTime } from '../../domain/ports/clock.ts'
 import { uploadKey, uploadUrlMs } from '../../domain/upload/upload-key.ts'
 import { getBalance } from '../queries/get-credits.ts'
@@ -113,7 +114,9 @@ export class AccountController {
   @NeedsScope('jobs:read')
   token(@Req() request: FastifyRequest, @Body() body: unknown): Answer {
     const { userId = null, channels = null, ttlSeconds } = tokenRequest(body ?? {})
-    const { orgId } = tenantOf(request)
+    const { kind, orgId } = tenantOf(request)
+    // Otherwise a token could outlive itself.
+    if (kind === 'client') throw new DomainError('forbidden', 'Tokens are made with an API key.')
     const { clock, secretKey } = this.#runtime
     const expiresAt = clock.now() + (ttlSeconds ?? tokenSecondsDefault) * 1000
     const token = signClientToken({ orgId, userId, channels, scopes: [], expiresAt }, secretKey)
