@@ -89,6 +89,12 @@ export class Weir {
     return JSON.parse(readFileSync(join(this.home, 'dev.json'), 'utf8')) as DevFile
   }
 
+  /** Of the database on the server of the test run; throws when Postgres is embedded. */
+  get databaseUrl(): string {
+    if (this.#database === undefined) throw new Error('The database is weir’s own.')
+    return this.#database.url
+  }
+
   /** What all of its processes have printed: by default only warnings and errors. */
   get log(): string {
     return this.#log
