@@ -319,3 +319,9 @@ test('npm is told about every package with an install script', () => {
     .filter((name) => !(name in (manifest.allowScripts ?? {})))
   expect(unnamed).toEqual([])
 })
+
+test('the version in the code is the one of the package', () => {
+  const manifest = JSON.parse(files.find(({ path }) => path === 'package.json')?.text ?? '{}')
+  const code = files.find(({ path }) => path === 'src/version.ts')?.text ?? ''
+  expect(/version = '(.*)'/.exec(code)?.[1]).toBe(manifest.version)
+})
