@@ -23,8 +23,7 @@ export function operationSection(document: OpenApi, place: Place): Html {
         <b class="verb ${method}">${method.toUpperCase()}</b> <code>${path}</code>
       </p>
       ${accessOf(operation)} ${prose(description)} ${parameterList(parameters)}
-      ${bodyOf(document, operation)}
-      ${Object.entries(responses).some(([status]) => isAnswer(status)) ? answersOf(document, operation) : ''}
+      ${bodyOf(document, operation)} ${answersOf(document, operation)}
       ${refusalsOf(document, operation)}
     </div>
     <div class="samples">

@@ -43,6 +43,7 @@ function pageOf(document: OpenApi, beginning: string, chapters: readonly Chapter
         <link rel="icon" href="/mark.svg" type="image/svg+xml" />
         <link rel="stylesheet" href="/page.css" />
         <link rel="stylesheet" href="/docs.css" />
+        <link rel="stylesheet" href="/docs-operation.css" />
       </head>
       <body class="reference">
         <a class="skip" href="#contents">Skip to the text</a>

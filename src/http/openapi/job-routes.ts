@@ -10,7 +10,9 @@ import { example, json, pageExample } from './route.ts'
 import { jsonOf } from './schema.ts'
 
 const badInput: Refusal = {
-  when: 'The job type is unknown, its input is not what it asks for, an upload is not there, or the webhook URL may never be called.',
+  when:
+    'The job type is unknown, its input is not what it asks for, an upload is not there, or a ' +
+    'URL may never be called.',
   error: invalid('invalid_input', [
     { pointer: '/input/scale', detail: 'must be one of 2, 3, 4' },
     { pointer: '/input/size', detail: 'is not known here; known are image, scale, format' },

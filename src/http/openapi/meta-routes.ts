@@ -71,9 +71,9 @@ export const metaRoutes: readonly Route[] = [
     operationId: 'getPageSession',
     summary: 'A token for the page at /',
     description:
-      'So that the first look needs no key: a client token of one hour for every job of the first ' +
-      'organisation. Only for a browser on the machine that weir runs on, which calls it by a ' +
-      'local name, and never in production.',
+      'So that the first look needs no key: a client token of one hour for every job of the ' +
+      'first organisation. Only for a browser on the machine that weir runs on, which calls it ' +
+      'by a local name, and never in production.',
     access: 'public',
     answers: {
       200: {

@@ -112,7 +112,7 @@ export const problemSchemas: Readonly<Record<string, Schema>> = {
   Problem: problem,
   FieldError: object<FieldError>('One finding about a request.', {
     pointer: text(
-      'The member (RFC 6901), e.g. `/input/scale`; `?name` for a parameter, or the name of a header.',
+      'The member (RFC 6901), e.g. `/input/scale`; `?name` for a parameter, or a header’s name.',
     ),
     detail: text('The rest of a sentence about it.'),
   }),

@@ -27,8 +27,9 @@ export function listOf(items: Schema, description?: string): Schema {
 
 /** The same, or null. */
 export function orNull(schema: Schema): Schema {
-  const { type } = schema
-  if (typeof type === 'string') return { ...schema, type: [type, 'null'] }
+  const { type, enum: choices } = schema
+  const open = isList(choices) ? { enum: [...choices, null] } : {}
+  if (typeof type === 'string') return { ...schema, ...open, type: [type, 'null'] }
   return { anyOf: [schema, { type: 'null' }] }
 }
 
@@ -105,6 +106,6 @@ export function jsonOf(value: unknown): Json {
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, jsonOf(member)]))
 }
 
-function isList(value: Json): value is readonly Json[] {
+function isList(value: Json | undefined): value is readonly Json[] {
   return Array.isArray(value)
 }
