@@ -15,7 +15,9 @@ export type ErrorReportingOptions = {
 }
 
 /** What may accompany an error: ids that lead to the log line. Never a payload. */
-const toldFields = ['requestId', 'jobId', 'orgId', 'traceId', 'route', 'loop', 'deliveryId'] as const
+const toldFields: readonly string[] = [
+  ...['requestId', 'traceId', 'route', 'jobId', 'orgId', 'loop', 'deliveryId'],
+]
 
 /**
  * A log that also reports its errors to a Sentry-compatible receiver: their type, the places of
