@@ -1,3 +1,5 @@
+import { projections } from '../../projections/registry.ts'
+import { replayAudit } from '../../workers/audit/replay.ts'
 import { checkInvariants } from '../../workers/invariants.ts'
 import { readConfig } from '../config.ts'
 import type { ToolDatabase } from '../profiles/tool.ts'
@@ -38,12 +40,34 @@ async function doctor(given: Given): Promise<number> {
     note(await checkProcesses(config))
     if (found.some(({ verdict }) => verdict === 'fail')) return
     note(checkStand(await getStand(database.profile().sql)))
-    if (isSet(given, 'verify')) note(await verify(database, isSet(given, 'live')))
+    if (!isSet(given, 'verify')) return
+    note(await verify(database, isSet(given, 'live')))
+    note([await verifyReadModels(database, config.publicUrl)])
   })
   const failures = findings.filter(({ verdict }) => verdict === 'fail').length
   say()
   say(failures === 0 ? 'Nothing is wrong.' : `${failures} checks failed.`)
   return failures === 0 ? 0 : 1
+}
+
+/** I9: the log folded from zero gives exactly the live read models. */
+async function verifyReadModels(database: ToolDatabase, publicUrl: string): Promise<Finding> {
+  const { newFeed, readModels: store } = database.profile()
+  const holes: string[] = []
+  const alarm = ({ stream }: { readonly stream: string }): void => void holes.push(stream)
+  const { tables, differing, differences } = await replayAudit({
+    ...{ feed: newFeed(), store, scratch: database.scratch() },
+    projections: projections({ publicUrl, alarm }),
+  })
+  const rows = tables.reduce((sum, table) => sum + table.rows, 0)
+  const about = 'I9'
+  if (differing === 0 && holes.length === 0) {
+    return { verdict: 'ok', about, detail: `${rows} rows are what the log gives` }
+  }
+  const [first] = differences
+  const where = first ? `, the first in ${first.table} ${first.key}` : ''
+  const detail = `${differing} rows differ from the log${where}; see \`weir audit replay\``
+  return { verdict: 'fail', about, detail }
 }
 
 async function verify(database: ToolDatabase, isLive: boolean): Promise<readonly Finding[]> {
