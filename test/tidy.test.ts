@@ -38,7 +38,8 @@ const limitExceptions: Readonly<Record<string, string>> = {
   'package-lock.json': 'written by npm',
   'bench/peers/bullmq/package-lock.json': 'written by npm',
 }
-const isGenerated = (path: string): boolean => /^docs\/(events|reference\/openapi|schema)/.test(path)
+const isGenerated = (path: string): boolean =>
+  /^docs\/(events|reference\/openapi|schema)/.test(path)
 const measured = files.filter(
   ({ path }) => !(path in limitExceptions) && !isGenerated(path) && !path.endsWith('.svg'),
 )
@@ -98,7 +99,7 @@ const bans: readonly Ban[] = [
   { pattern: /\bMath\.random\(|\brandomUUID\(/, instead: 'Ids', within: behindPorts },
   { pattern: /\bset(Timeout|Interval)\(/, instead: 'Clock.sleep', within: pure },
   {
-    pattern: /(?<!jest\.)\bsetTimeout\(|timers\/promises/,
+    pattern: /(?<!\.)\bsetTimeout\(|timers\/promises/,
     instead: 'waitFor or a signal',
     within: tests,
     except: /^test\/(support|faults)\//,
