@@ -93,7 +93,7 @@ const idsOf = (orgId: string) => ({ first: `${orgId}:`, end: `${orgId};` })
 /** The books of an org, newest first. */
 export async function listLedger(sql: Sql, orgId: string, query: Query): Promise<Page<LedgerView>> {
   const [from, to] = [timeParam(query, 'from'), timeParam(query, 'to')]
-  const request = pageRequest(query, [orgId, from, to])
+  const request = pageRequest(query, ['ledger', orgId, from, to], ['text'])
   const { first, end } = idsOf(orgId)
   const before = request.after?.[0] ?? end
   const values = [orgId, first, before, from, to, request.limit + 1]
