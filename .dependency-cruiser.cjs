@@ -45,7 +45,7 @@ module.exports = {
       name: 'workers-know-the-domain',
       comment:
         'Loops and the job runner speak to the world through ports. They may know how a page of ' +
-        'events becomes rows, because the projector turns pages; read models come from the profile.',
+        'events becomes rows, for the projector; read models come from the profile.',
       severity: 'error',
       from: { path: '^workers/', pathNot: '^workers/handlers/' },
       to: {

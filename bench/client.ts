@@ -7,7 +7,7 @@ import type { Balance, JobSignal, Org, Stack } from './stack.ts'
 
 const connectMsMax = 10_000
 
-/** The load generator's side of a stack: `connections` kept alive, one request on each at a time. */
+/** The load generator's side of a stack: connections kept alive, one request on each at a time. */
 export interface Client {
   /** Submits one job; resolves with its id when the answer is read. */
   readonly submit: (org: Org) => Promise<string>

@@ -40,7 +40,7 @@ export interface FullPathRun {
   readonly walBytesPerJob: number
 }
 
-/** Submits `jobs` jobs from all connections at once and follows them until the books are settled. */
+/** Submits jobs from all connections at once and follows them until the books are settled. */
 export async function runFullPath(
   stack: Stack,
   client: Client,
@@ -130,7 +130,8 @@ async function booksSettled(
       const balance = await client.balance(org)
       if (balance.heldMicro === 0n && balance.availableMicro === available) break
       if (performance.now() > deadlineMs) {
-        const seen = `available ${String(balance.availableMicro)}, held ${String(balance.heldMicro)}`
+        const { availableMicro, heldMicro } = balance
+        const seen = `available ${String(availableMicro)}, held ${String(heldMicro)}`
         throw new Error(`${stack.name}: books not settled: ${seen}, not ${String(available)}, 0`)
       }
       await delay(settlePollMs)

@@ -3,7 +3,7 @@ export abstract class Ids {
   /** A new UUIDv7: unique, and ordered by time. */
   abstract next(): string
 
-  /** A UUIDv5 of what caused the thing: the same cause gives the same id, which makes retries safe. */
+  /** A UUIDv5 of what caused the thing: the same cause, the same id, so that retries are safe. */
   abstract derive(...cause: readonly string[]): string
 
   /** Unpredictable bytes, for secrets. */

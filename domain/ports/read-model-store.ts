@@ -5,7 +5,7 @@ export type ColumnKind = 'text' | 'int' | 'numeric' | 'time' | 'json' | 'bool'
 
 export type Row = { readonly [column: string]: Json }
 
-/** A table of a read model. Columns are named as in the rows; the adapter may spell them its way. */
+/** A table of a read model. Columns are named as in the rows; adapters may spell them their way. */
 export type Table<R extends Row = Row> = {
   readonly name: string
   readonly key: keyof R & string

@@ -149,5 +149,6 @@ function canonical(value: unknown): string {
   if (typeof value !== 'object' || value === null)
     return value === undefined ? 'null' : JSON.stringify(value)
   const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
-  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join(',')}}`
+  const texts = members.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`)
+  return `{${texts.join(',')}}`
 }

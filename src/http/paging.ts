@@ -90,7 +90,7 @@ export function pageRequest(
   return { limit, after, fingerprint }
 }
 
-/** Cuts the page and names the next one. `rows` holds one row more than the page when there is one. */
+/** Cuts the page and names the next one. `rows` holds one row more when there is one. */
 export function page<Row, T>(
   rows: readonly Row[],
   { limit, fingerprint }: PageRequest,

@@ -18,8 +18,11 @@ import { refusalOf, sendProblem } from './problem.ts'
 const requestIdPattern = /^[\w.-]{1,128}$/
 const traceparentPattern = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
 /** `POST /jobs` is `POST /v1/jobs`. */
-const unversioned =
-  /^\/(jobs|job-types|balance|usage|limits|ledger|tokens|uploads|webhook-[a-z]+|openapi\.json|docs)(?=[/?]|$)/
+const versioned = [
+  ...['jobs', 'job-types', 'balance', 'usage', 'limits', 'ledger', 'tokens', 'uploads'],
+  ...['webhook-[a-z]+', 'openapi\\.json', 'docs'],
+]
+const unversioned = new RegExp(`^/(${versioned.join('|')})(?=[/?]|$)`)
 
 const headersMs = 20_000
 const requestMs = 120_000

@@ -33,7 +33,7 @@ function expectReplay(again: Answer<unknown>, first: Answer<unknown>): void {
   expect(again.headers.get('x-request-id')).not.toBe(first.headers.get('x-request-id'))
 }
 
-test('the same request again gives the first answer, byte for byte, also when it is long over', async () => {
+test('the same request again gives the first answer, byte for byte, long after too', async () => {
   const first = await api.post<JobView>('/v1/jobs', sandbox(), withKey('a'))
   expect(first.status).toBe(202)
   expectReplay(await api.post('/v1/jobs', sandbox(), withKey('a')), first)
@@ -67,7 +67,7 @@ test('bodies are compared as JSON: order and white space do not count, values do
   expectProblem(other, 422, 'idempotency_mismatch')
 })
 
-test('of many requests at once with one key, one makes a job and the others wait or repeat', async () => {
+test('of many requests at once with one key, one makes a job; others wait or repeat', async () => {
   const answers = await Promise.all(
     Array.from({ length: 20 }, () => api.post<JobView>('/v1/jobs', sandbox(), withKey('a'))),
   )

@@ -114,7 +114,7 @@ test('a result is padded to the size that was asked for', async () => {
   }
 })
 
-test('a step that fails once is tried again; the steps before it are neither run nor paid', async () => {
+test('a step that fails once is tried again; steps before it are neither run nor paid', async () => {
   const fail = { atStep: 3, times: 1, code: 'provider_unavailable' }
   const job = await api.run(sandbox({ steps: 4, fail }))
   expect(job).toMatchObject({ status: 'succeeded', attempt: 2, error: null })
@@ -143,7 +143,7 @@ test('a job that fails for good keeps its error, and pays only for what was used
   expect((await api.job(job.jobId)).credits).toEqual({ held: '0', charged: String(stepMicro) })
 })
 
-test('a job that cannot be paid is refused with the arithmetic, and nothing is queued', async () => {
+test('a job that cannot be paid is refused with the arithmetic, and not queued', async () => {
   const poor = await used.newOrg({ credits: stepMicro })
   const { required, available, held } = expectProblem(
     await poor.api.post('/v1/jobs', sandbox({ steps: 100 })),

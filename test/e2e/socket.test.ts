@@ -77,7 +77,7 @@ test('every transition arrives once, in order, and progress between them', async
   for (const progress of socket.progress) expect(progress.channel).toBe(channel)
 })
 
-test('resuming gives all that was missed: after a revision, after none, after the last', async () => {
+test('resuming gives all that was missed: after one, after none, after the last', async () => {
   const { jobId, revision } = await api.run(sandbox({ steps: 3 }))
   const listed = await api.events(jobId)
   const socket = await open()
@@ -95,7 +95,7 @@ function withoutCredits(events: readonly JobEventView[] = []): object[] {
   return events.map(({ job, ...event }) => ({ ...event, job: { ...job, credits: null } }))
 }
 
-test('a revision beyond the stream is not recovered, and what comes later still is told', async () => {
+test('a revision beyond the stream is not recovered, and what comes later is told', async () => {
   const { jobId } = await api.submit(sandbox({ steps: 2, stepMs: 200 }))
   const socket = await open()
   const ack = await socket.subscribe(`job:${jobId}`, 500)
@@ -212,7 +212,7 @@ test('nonsense instead of a request is refused, and the socket lives on', async 
   expect(await socket.subscribe(`job:${jobId}`, -1)).toMatchObject({ ok: true })
 })
 
-test('the channel of an org tells of every job, and the one of its balance of every move', async () => {
+test('an org's channel tells of every job, and its balance's of every move', async () => {
   const socket = await open()
   expect(await socket.subscribe(`org:${org.orgId}`)).toMatchObject({ ok: true })
   expect(await socket.subscribe(`balance:${org.orgId}`)).toMatchObject({ ok: true })

@@ -64,7 +64,7 @@ function transitions(events: readonly ServerSentEvent[]): ServerSentEvent[] {
   return events.filter(({ event }) => event !== 'progress')
 }
 
-test('the events of a running job come live, with their revision as id, and then it ends', async () => {
+test('events of a running job come live, with their revision as id, then it ends', async () => {
   const { jobId } = await api.submit(sandbox({ steps: 4, stepMs: 300 }))
   const live = await stream(jobId)
   expect(live.status).toBe(200)

@@ -1,4 +1,5 @@
--- Amounts are micro-credits. `available` is what may still be held, `held` what running jobs may cost.
+-- Amounts are micro-credits. `available` is what may still be held, `held` what running jobs may
+-- cost.
 CREATE TABLE accounts (
   org_id    uuid PRIMARY KEY,
   name      text NOT NULL,

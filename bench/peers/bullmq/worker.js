@@ -18,7 +18,8 @@ const settle = {
     WHERE job_id = $1 AND status = 'queued' RETURNING job_id, org_id, held
   ), metered AS (
     INSERT INTO usage (job_id, call, org_id, provider, units, charged)
-    SELECT job_id, call, org_id, 'sandbox', 1, $6::bigint FROM done, generate_series(1, $2::int) call
+    SELECT job_id, call, org_id, 'sandbox', 1, $6::bigint
+    FROM done, generate_series(1, $2::int) call
     ON CONFLICT DO NOTHING
   )
   UPDATE accounts SET held = accounts.held - done.held, posted = posted + $3::bigint,

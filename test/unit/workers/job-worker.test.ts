@@ -124,7 +124,7 @@ describe('a job that succeeds', () => {
 })
 
 describe('an attempt that fails', () => {
-  test('is repeated after 1 s × 2ⁿ with jitter; done steps are neither run nor paid again', async () => {
+  test('is repeated after 1 s × 2ⁿ with jitter; done steps are not run or paid again', async () => {
     weir.startWorker(sandbox)
     const jobId = await submit({ fail: { atStep: 3, times: 3 } })
     const job = await weir.untilEnded(jobId)
