@@ -114,7 +114,7 @@ test('a result is padded to the size that was asked for', async () => {
   }
 })
 
-test('a step that fails once is tried again; steps before it are neither run nor paid', async () => {
+test('a step that fails once is tried again; steps before it are not run again', async () => {
   const fail = { atStep: 3, times: 1, code: 'provider_unavailable' }
   const job = await api.run(sandbox({ steps: 4, fail }))
   expect(job).toMatchObject({ status: 'succeeded', attempt: 2, error: null })

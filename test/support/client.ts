@@ -48,7 +48,7 @@ export interface JobBody {
   readonly [member: string]: unknown
 }
 
-/** Talks HTTP to weir as one caller. A status never throws; methods with a meaning expect theirs. */
+/** Talks HTTP to weir as one caller. A status never throws; methods with a meaning expect one. */
 export class Client {
   readonly baseUrl: string
   readonly token: string | undefined
