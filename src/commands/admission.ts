@@ -10,6 +10,7 @@ import type { ErrorCode } from '../../domain/errors.ts'
 import type { CommandContext } from '../../domain/pipeline/command-pipeline.ts'
 import { isoTime } from '../../domain/ports/clock.ts'
 import type { LimitCheck } from '../../domain/ports/limit-store.ts'
+import type { Allowance } from '../http/rate-limit-headers.ts'
 import type { Runtime } from '../runtime.ts'
 
 /**
@@ -30,17 +31,6 @@ const looksMax = 5
 const throttleWindowMs = 60_000
 
 export type Hold = Extract<AccountCommand, { type: 'HoldCredits' }>
-
-/** What is left of the tightest limit that a job was counted for. */
-export type Allowance = {
-  /** Its name: scope and kind. */
-  readonly policy: string
-  readonly limit: number
-  readonly windowSeconds: number
-  readonly remaining: number
-  /** Until all of it is there again. */
-  readonly resetSeconds: number
-}
 
 type Ports = Pick<Runtime, 'pipelines' | 'limits' | 'clock'>
 

@@ -1,7 +1,17 @@
-import type { Allowance } from '../commands/admission.ts'
 import type { DomainError } from '../../domain/errors.ts'
 
 // RateLimit header fields for HTTP, as the IETF's draft of that name writes them.
+
+/** What is left of the tightest limit that a job was counted for. */
+export type Allowance = {
+  /** Its name: scope and kind. */
+  readonly policy: string
+  readonly limit: number
+  readonly windowSeconds: number
+  readonly remaining: number
+  /** Until all of it is there again. */
+  readonly resetSeconds: number
+}
 
 type Headers = Readonly<Record<string, string>>
 
