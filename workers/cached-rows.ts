@@ -13,8 +13,8 @@ const rowsMax = 5_000
 
 /**
  * Keeps the rows that were written last, for the one projector that writes them: most events touch
- * a row that an event just before them has touched. Another writer would move the checkpoint, which
- * fails the next commit, and that empties the cache.
+ * a row that an event just before them has touched. Another writer would move the checkpoint: that
+ * is seen by a commit that fails, or by who reads the checkpoint again, and both empty the cache.
  */
 export class CachedRows extends ReadModelStore {
   readonly #store: ReadModelStore
@@ -26,7 +26,9 @@ export class CachedRows extends ReadModelStore {
     this.#store = store
   }
 
+  /** Whoever asks where it stands begins anew: rows from before may be behind that place. */
   override checkpoint(name: string, version: number, generation: Generation) {
+    this.#tables.clear()
     return this.#store.checkpoint(name, version, generation)
   }
 
