@@ -1,0 +1,37 @@
+import { expect, test } from '@jest/globals'
+import { describe, simulate } from './simulate.ts'
+
+const seedsInOneTest = 20
+
+/** `SEED=7` runs that one, `SEEDS=10000` so many; else as many as CI takes. */
+function seeds(): readonly number[] {
+  const { SEED, SEEDS } = process.env
+  if (SEED !== undefined) return [Number(SEED)]
+  return Array.from({ length: Number(SEEDS ?? 200) }, (_, at) => at + 1)
+}
+
+const all = seeds()
+const groups = Array.from({ length: Math.ceil(all.length / seedsInOneTest) }, (_, at) =>
+  all.slice(at * seedsInOneTest, (at + 1) * seedsInOneTest),
+).map((group) => ({ from: group[0], to: group.at(-1), group }))
+
+test.each(groups)(
+  'nothing is lost, doubled or left over: seeds $from to $to',
+  async ({ group }) => {
+    for (const seed of group) {
+      const outcome = await simulate(seed)
+      if (outcome.violations.length > 0) throw new Error(describe(outcome))
+    }
+  },
+)
+
+test.each([1, 2, 3])('seed %i makes the same steps every time', async (seed) => {
+  const [first, second] = [await simulate(seed), await simulate(seed)]
+  expect(second.traceHash).toBe(first.traceHash)
+  expect(second.steps).toBe(first.steps)
+})
+
+test('another seed makes other steps', async () => {
+  const [first, second] = [await simulate(1), await simulate(2)]
+  expect(second.traceHash).not.toBe(first.traceHash)
+})
