@@ -1,4 +1,4 @@
-import type { Currency, Entry, LedgerAccount, Transaction } from './ledger.ts'
+import type { Currency, Entry, Transaction } from './ledger.ts'
 
 /** Where the books of one org stand. */
 export type Books = {
@@ -9,8 +9,6 @@ export type Books = {
   /** By `<currency>:<account>`; micro-credits, and nano-USD for USD. */
   readonly balances: Readonly<Record<string, bigint>>
 }
-
-export const emptyBooks: Books = { seq: 0, held: 0n, balances: {} }
 
 /** An entry as it stands in the books. */
 export type BookedEntry = Omit<Entry, 'amount'> & {
@@ -48,11 +46,6 @@ export function enter(
     }
   })
   return { books: { seq: books.seq + entries.length, held, balances }, booked }
-}
-
-/** What an account holds, micro-units. */
-export function balanceOf(books: Books, account: LedgerAccount, currency: Currency): bigint {
-  return micro(books.balances[`${currency}:${account}`] ?? 0n, currency)
 }
 
 /**
