@@ -7,6 +7,7 @@ const { compilerOptions } = JSON.parse(
 const shared = {
   rootDir: import.meta.dirname,
   injectGlobals: false,
+  setupFiles: ['<rootDir>/test/support/seed.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleFileExtensions: ['ts', 'js', 'mjs', 'cjs', 'json', 'node'],
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.weir/', '<rootDir>/.cache/'],

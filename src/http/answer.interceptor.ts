@@ -18,7 +18,7 @@ const lockMs = 15_000
 /** Longest `Prefer: wait`, which the lock must outlast, ms. */
 const waitMsMax = 60_000
 
-const keyPattern = /^[\x21-\x7e]{1,255}$/
+const keyPattern = /^[\x20-\x7e]{1,255}$/
 
 /**
  * Sends what a route returns, and makes a request with an Idempotency-Key happen once: the first

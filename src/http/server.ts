@@ -80,6 +80,7 @@ export async function startServer(runtime: Runtime): Promise<RunningServer> {
 const exposedHeaders = [
   'location',
   'idempotent-replayed',
+  'preference-applied',
   'x-request-id',
   'retry-after',
   'ratelimit',

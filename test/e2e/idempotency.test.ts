@@ -125,11 +125,11 @@ test('a key belongs to one org, one method and one path', async () => {
 })
 
 test('keys that are none are refused', async () => {
-  for (const key of ['', ' ', 'x'.repeat(256), 'ä', 'a\tb', 'a b']) {
+  for (const key of ['', ' ', 'x'.repeat(256), 'ä', 'a\tb']) {
     const answer = await api.post('/v1/jobs', sandbox(), withKey(key))
     expectProblem(answer, 400, 'invalid_request')
   }
-  for (const key of ['x'.repeat(255), '!~', "'; DROP TABLE events; --".replaceAll(' ', '_')]) {
+  for (const key of ['x'.repeat(255), '!~', "'; DROP TABLE events; --"]) {
     expectStatus(await api.post('/v1/jobs', sandbox({ steps: 1 }), withKey(key)), 202)
   }
 })

@@ -35,7 +35,7 @@ models: they may lag, normally well under a second.
 
 ## Idempotency
 
-Commands take an \`Idempotency-Key\` of 1 to 255 printable characters without spaces. It belongs
+Commands take an \`Idempotency-Key\` of 1 to 255 printable characters. It belongs
 to your organisation, the method and the path, and is kept for 24 hours.
 
 - The same request again gets the first answer again: status, body and \`Location\`, with

@@ -84,7 +84,7 @@ export const parameters = {
     description:
       'Makes the request happen once, however often it is sent. Choose a new one for each new ' +
       'request, e.g. a UUID. See [Idempotency](#idempotency).',
-    schema: { type: 'string', pattern: '^[!-~]{1,255}$' },
+    schema: { type: 'string', pattern: '^[ -~]{1,255}$' },
     example: 'order-1042-photo-7',
   },
   Prefer: {
