@@ -1,11 +1,11 @@
 import { connect } from 'node:net'
 import { beforeAll, expect, test } from '@jest/globals'
 import type { JobView } from '../../domain/job/job-view.ts'
-import { Client, expectProblem, expectStatus, sandbox, type Answer } from '../support/client.ts'
+import { Client, expectNoFault, expectProblem, expectStatus } from '../support/client.ts'
+import { sandbox, type Answer } from '../support/client.ts'
 import { useWeir } from '../support/use-weir.ts'
 
-// As in production: nothing of this machine may be called by a webhook or for an input.
-const used = useWeir({ env: { WEIR_ALLOW_PRIVATE_WEBHOOKS: 'false' } })
+const used = useWeir({ env: { NODE_ENV: 'production', WEIR_ALLOW_PRIVATE_WEBHOOKS: 'false' } })
 let api: Client
 let jobId: string
 
@@ -28,14 +28,6 @@ function json(fields: string): string {
 
 function nested(depth: number): string {
   return `${'[{"a":'.repeat(depth / 2)}1${'}]'.repeat(depth / 2)}`
-}
-
-/** Expects success or a problem document that blames the request; nothing in between. */
-function expectNoFault(answer: Answer<unknown>, what: string): void {
-  const { status, headers } = answer
-  const isProblem = (headers.get('content-type') ?? '').startsWith('application/problem+json')
-  const isFine = status < 400 || (status < 500 && (isProblem || answer.bytes.length === 0))
-  if (!isFine) throw new Error(`${what}: ${status} ${answer.text.slice(0, 500)}`)
 }
 
 // Who may
@@ -70,6 +62,10 @@ test('what is not there is not found, and a wrong method is no fault', async () 
       expectNoFault(answer, `${method} ${path}`)
     }
   }
+})
+
+test('in production nobody gets a session for nothing', async () => {
+  expectProblem(await used.nobody.get('/v1/dev/session'), 404, 'not_found')
 })
 
 test('HEAD, slashes too many and odd escapes are no fault', async () => {
@@ -367,41 +363,3 @@ async function rawAnswer(text: string): Promise<string> {
     socket.on('close', () => resolve(answer))
   })
 }
-
-// Everything at once
-
-test('no body, on no route, is ever a fault of weir', async () => {
-  const { orgId } = await used.newOrg()
-  const { admin } = used
-  const org = `/v1/admin/orgs/${orgId}`
-  const routes: readonly (readonly [Client, string, string])[] = [
-    [api, 'POST', '/v1/jobs'],
-    [api, 'POST', '/v1/jobs/batch'],
-    [api, 'POST', `/v1/jobs/${jobId}/cancel`],
-    [api, 'POST', `/v1/jobs/${jobId}/retry`],
-    [api, 'POST', '/v1/tokens'],
-    [api, 'POST', '/v1/uploads'],
-    [api, 'PUT', '/v1/objects/x'],
-    [admin, 'POST', '/v1/admin/orgs'],
-    [admin, 'POST', `${org}/keys`],
-    [admin, 'POST', `${org}/grants`],
-    [admin, 'POST', `${org}/adjustments`],
-    [admin, 'PUT', '/v1/admin/prices'],
-    [admin, 'POST', `/v1/admin/jobs/${jobId}/retry`],
-    [admin, 'DELETE', `${org}/keys/x`],
-  ]
-  const bodies = [
-    ...['', 'null', '[]', '{}', '0', '"x"', 'true', '{"a":{}}', '[[[]]]', '{"jobs":[{}]}'],
-    ...['{"jobs":[null,1,"x",[],{}]}', '{"jobs":{"length":3}}', '{"type":[],"input":[]}'],
-    ...['{"name":{}}', '{"name":"\\u0000"}', '{"name":"x","overdraft":"-1"}', '{"scopes":[{}]}'],
-    ...['{"amount":"1e9","kind":"promo","reason":"x"}', '{"amount":"0","reason":"x"}'],
-    ...['{"amount":"9999999999999999999","kind":"promo","reason":"x"}', '{"prices":[{}]}'],
-    ...['{"contentType":"a/b","bytes":1e400}', '{"contentType":"\\r\\nx: y","bytes":1}'],
-    ...['{"ttlSeconds":1e400}', '{"channels":[null]}', '{"userId":{"$ne":null}}'],
-  ]
-  for (const [client, method, path] of routes) {
-    for (const raw of bodies) {
-      expectNoFault(await client.call(method, path, { raw }), `${method} ${path} ${raw}`)
-    }
-  }
-})

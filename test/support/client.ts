@@ -253,6 +253,14 @@ export function expectProblem(answer: Answer<unknown>, status: number, code: Err
   return problem
 }
 
+/** Expects success or a problem document that blames the request; nothing in between. */
+export function expectNoFault(answer: Answer<unknown>, what: string): void {
+  const { status, headers } = answer
+  const isProblem = (headers.get('content-type') ?? '').startsWith('application/problem+json')
+  const isFine = status < 400 || (status < 500 && (isProblem || answer.bytes.length === 0))
+  if (!isFine) throw new Error(`${what}: ${status} ${answer.text.slice(0, 500)}`)
+}
+
 export function expectStatus<T>(answer: Answer<T>, status: number): T {
   if (answer.status === status) return answer.json
   throw new Error(`Expected ${status}, got ${answer.status}: ${answer.text.slice(0, 1_000)}`)
