@@ -212,7 +212,7 @@ test('nonsense instead of a request is refused, and the socket lives on', async 
   expect(await socket.subscribe(`job:${jobId}`, -1)).toMatchObject({ ok: true })
 })
 
-test('an org's channel tells of every job, and its balance's of every move', async () => {
+test('an org channel tells of every job, a balance channel of every move', async () => {
   const socket = await open()
   expect(await socket.subscribe(`org:${org.orgId}`)).toMatchObject({ ok: true })
   expect(await socket.subscribe(`balance:${org.orgId}`)).toMatchObject({ ok: true })
