@@ -28,10 +28,13 @@ export function simulatedJobType(provider: SimulatedProvider): JobType {
         await context.step(`step ${number}`, async (step) => {
           context.progress((number * 100) / (steps + 1))
           await context.sleep(stepMs)
-          return step.call(call, ({ idempotencyKey }) => provider.call(idempotencyKey))
+          const value = await step.call(call, (made) => provider.call(made.idempotencyKey))
+          // Paid, and not kept: the next attempt must not pay again.
+          if (number === 2 && context.attempt <= failures) throw error(true)
+          return value
         })
         // In the middle, so that what was done before must not be done again.
-        if (number === 1 && context.attempt <= failures) throw error(true)
+        if (number === 1 && context.attempt < failures) throw error(true)
       }
       if (isDoomed) throw error(false)
       const object = await context.store('result.txt', Buffer.from('done'), 'text/plain')

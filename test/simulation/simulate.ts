@@ -7,7 +7,7 @@ import { Random } from './random.ts'
 import { World } from './world.ts'
 
 /** So long things fail, ms of simulated time. */
-const troubleMs = 25_000
+const troubleMs = 15_000
 /**
  * So long it may take then until nothing is left to do, ms: a process comes back (8 s), a lease
  * ends (15 s), attempts are repeated (1 + 2 + 4 + 8 s), a key is unlocked (60 s), and a hold whose

@@ -14,6 +14,7 @@ import { MemoryEventStore } from '../../infra/memory/event-store.ts'
 import { MemoryHoldWatch } from '../../infra/memory/hold-watch.ts'
 import { MemoryIdempotencyStore } from '../../infra/memory/idempotency-store.ts'
 import { MemoryLeaseStore } from '../../infra/memory/lease-store.ts'
+import { MemoryLimitStore } from '../../infra/memory/limit-store.ts'
 import { MemoryObjectStore } from '../../infra/memory/object-store.ts'
 import { MemorySignals } from '../../infra/memory/signals.ts'
 import { MemorySnapshotStore } from '../../infra/memory/snapshot-store.ts'
@@ -30,6 +31,7 @@ import type { Violation } from '../../workers/invariants/violation.ts'
 import { JobWorker } from '../../workers/job-worker.ts'
 import { ProgressTeller } from '../../workers/progress.ts'
 import { projector } from '../../workers/projector.ts'
+import { ProviderTurns } from '../../workers/provider-turns.ts'
 import { Rescuer } from '../../workers/rescuer.ts'
 import { settlement } from '../../workers/settlement.ts'
 import { UsageMeter } from '../../workers/usage-meter.ts'
@@ -83,6 +85,7 @@ export class World {
   readonly #leases
   readonly #bus
   readonly #idempotency
+  readonly #limits = new MemoryLimitStore()
   readonly #snapshots = new MemorySnapshotStore()
   readonly #holds = new MemoryHoldWatch({
     holds: () => this.rows.all(creditHoldTable),
@@ -171,6 +174,12 @@ export class World {
       leases: process.port('leases', this.#leases),
       announcements: process.port('announcements', new MemoryAnnouncements(this.#bus)),
       jobTypes: new Map([[simulatedType, simulatedJobType(provider)]]),
+      turns: new ProviderTurns({
+        pipelines,
+        clock,
+        ids,
+        limits: process.port('limits', this.#limits),
+      }),
       meter: new UsageMeter({ pipelines, clock, unpriced: quiet }),
       download: () => Promise.reject(new Error('there is no network')),
       progress: new ProgressTeller(signals, clock),

@@ -1,0 +1,142 @@
+import type { AccountEvent } from '../../domain/account/account-events.ts'
+import type { AccountCommand } from '../../domain/account/account-commands.ts'
+import type { JobState } from '../../domain/job/job.ts'
+import type { EventFeed } from '../../domain/ports/event-feed.ts'
+import type { AccountDecider, JobDecider, Mutation } from './mutation.ts'
+
+/** A port of which some methods are other ones. */
+function replaced<Port extends object>(port: Port, methods: Partial<Port>): Port {
+  return new Proxy(port, {
+    get: (target, key) => {
+      const other: unknown = Reflect.get(methods, key)
+      if (other !== undefined) return other
+      const member: unknown = Reflect.get(target, key, target)
+      return typeof member === 'function' ? (member.bind(target) as unknown) : member
+    },
+  })
+}
+
+/** An account that does a thing again when it is asked for again. */
+function repeating(type: AccountCommand['type']) {
+  return (decider: AccountDecider): AccountDecider => {
+    const done = new Map<string, readonly AccountEvent[]>()
+    return {
+      ...decider,
+      decide: (state, command) => {
+        const events = decider.decide(state, command)
+        if (command.type !== type) return events
+        const id = 'holdId' in command ? command.holdId : JSON.stringify(usageIdOf(command))
+        if (events.length === 0) return done.get(id) ?? []
+        done.set(id, events)
+        return events
+      },
+    }
+  }
+}
+
+function usageIdOf(command: AccountCommand): string {
+  return command.type === 'RecordUsage' ? command.usage.usageId : command.type
+}
+
+function deciding(change: (state: JobState, command: { type: string }) => JobState) {
+  return (decider: JobDecider): JobDecider => ({
+    ...decider,
+    decide: (state, command) => decider.decide(change(state, command), command),
+  })
+}
+
+/** Shows all but every third end of a job. */
+function forgetfulFeed(feed: EventFeed): EventFeed {
+  let ends = 0
+  return replaced(feed, {
+    readPage: async (after, limit) => {
+      const page = await feed.readPage(after, limit)
+      const events = page.events.filter(({ type }) => {
+        if (!/^Job(Succeeded|Failed|Canceled|Expired)$/.test(type)) return true
+        ends += 1
+        return ends % 3 !== 0
+      })
+      // A page without events would look like the end of the log.
+      return { ...page, events: events.length > 0 ? events : page.events }
+    },
+  })
+}
+
+/** Planted bugs, by what they are. Each of them must be found. */
+export const mutations: Readonly<Record<string, Mutation>> = {
+  'the epoch of a write is not checked': {
+    jobs: deciding((state, command) =>
+      'epoch' in command && 'epoch' in state && command.type !== 'StartJob'
+        ? { ...state, epoch: Number(command.epoch) }
+        : state,
+    ),
+  },
+  'a hold is settled as often as one asks': { accounts: repeating('SettleHold') },
+  'a hold is made as often as one asks': { accounts: repeating('HoldCredits') },
+  'usage is booked as often as one tells': { accounts: repeating('RecordUsage') },
+  'outputs of steps are forgotten': {
+    jobs: (decider) => ({
+      ...decider,
+      evolve: (state, event) => {
+        const next = decider.evolve(state, event)
+        return 'steps' in next ? { ...next, steps: new Map() } : next
+      },
+    }),
+  },
+  'a lost lease makes a canceled job wait for another attempt': {
+    jobs: deciding((state, command) =>
+      command.type === 'EndAttempt' && 'steps' in state
+        ? { ...state, cancelRequested: false }
+        : state,
+    ),
+  },
+  'an append takes any revision': {
+    events: (store, log) =>
+      replaced(store, {
+        append: (stream, _expected, events) =>
+          store.append(stream, (log.streams.get(stream)?.length ?? 0) - 1, events),
+      }),
+  },
+  'a lease is given back without a revision': {
+    leases: (leases) =>
+      replaced(leases, {
+        release: (released) => leases.release(released.map((one) => ({ ...one, revision: 0 }))),
+      }),
+  },
+  'leases that ran out are not found': {
+    leases: (leases) => replaced(leases, { expired: async () => [] }),
+  },
+  'a checkpoint moves without its rows': {
+    rows: (store) => {
+      let commits = 0
+      return replaced(store, {
+        commit: (moves, changes, generation) => {
+          commits += 1
+          return store.commit(moves, commits % 10 === 0 ? [] : changes, generation)
+        },
+      })
+    },
+  },
+  'settlement passes over some ends': { settlementFeed: forgetfulFeed },
+  'a repeated request makes another job': {
+    idempotency: (store) =>
+      replaced(store, {
+        begin: async (request) => {
+          const begun = await store.begin(request)
+          return begun.kind === 'go' ? { ...begun, subjectId: request.subjectId } : begun
+        },
+      }),
+  },
+  'a repeated request is not recognised': {
+    idempotency: (store) =>
+      replaced(store, {
+        begin: async ({ subjectId }) => ({ kind: 'go', subjectId }),
+      }),
+  },
+  'a webhook counts as delivered before it is sent': {
+    transport: (transport) =>
+      replaced(transport, {
+        send: async () => ({ kind: 'answered', httpStatus: 204, retryAfter: null }),
+      }),
+  },
+}
