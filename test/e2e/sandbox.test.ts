@@ -98,7 +98,7 @@ test('while a job runs its hold is listed with what remains of it', async () => 
   expect(BigInt(available)).toBe(BigInt(posted) - BigInt(held))
   await api.finished(job)
   await api.billed(startMicro, 3)
-  expect(await holds(org.orgId)).toEqual([])
+  await waitFor('it to be settled', async () => (await holds(org.orgId)).length === 0)
 })
 
 test('a result is padded to the size that was asked for', async () => {
