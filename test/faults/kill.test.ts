@@ -177,7 +177,9 @@ async function expectExactBill(): Promise<void> {
     })
   }
   const admin = new Client(weir.baseUrl, weir.dev.adminToken)
-  expect(await admin.all(`/v1/admin/holds?orgId=${org.orgId}`)).toEqual([])
+  await waitFor('every hold to be settled', async () => {
+    return (await admin.all(`/v1/admin/holds?orgId=${org.orgId}`)).length === 0
+  })
 }
 
 async function expectWholeJobs(): Promise<void> {
