@@ -83,7 +83,7 @@ export function readConfig(environment: Environment = process.env): Config {
     logFolder: logFolderOf(read.text('WEIR_LOG_FOLDER', logsByDefault)),
     workerConcurrency: read.integer('WEIR_WORKER_CONCURRENCY', 100, { min: 1, max: 10_000 }),
     leaseMs: read.integer('WEIR_LEASE_MS', 15_000, { min: 100, max: 3_600_000 }),
-    isTracingOn: hasTraceEndpoint(read.text),
+    isTracingOn: hasTraceEndpoint((name, otherwise) => read.text(name, otherwise)),
     sentryDsn: read.parsed('SENTRY_DSN', parseDsn),
     drainMs: read.integer('WEIR_DRAIN_MS', 8_000, { min: 0, max: 3_600_000 }),
   }

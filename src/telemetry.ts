@@ -26,10 +26,9 @@ export async function openTelemetry({ role, version }: TelemetryOptions): Promis
     consumer: api.SpanKind.CONSUMER,
     internal: api.SpanKind.INTERNAL,
   } satisfies Record<SpanKind, unknown>
-  const processor = new BatchSpanProcessor(
-    new OTLPTraceExporter({ timeoutMillis: flushMs }),
-    { scheduledDelayMillis: sendEveryMs },
-  )
+  const processor = new BatchSpanProcessor(new OTLPTraceExporter({ timeoutMillis: flushMs }), {
+    scheduledDelayMillis: sendEveryMs,
+  })
   const provider = new NodeTracerProvider({
     resource: resourceFromAttributes({
       'service.name': `weir-${role}`,

@@ -29,6 +29,8 @@ export type Outcome = {
   readonly traceHash: string
   readonly steps: number
   readonly events: number
+  /** How often each type of event was written: what the run has really met. */
+  readonly written: ReadonlyMap<string, number>
   readonly accepted: number
 }
 
@@ -47,7 +49,14 @@ export async function simulate(seed: number, mutation: Mutation = {}): Promise<O
     ...{ seed, violations, trail: world.trail, traceHash: scheduler.traceHash() },
     ...{ steps: scheduler.steps, events: log.events.length },
     accepted: [...watch.jobs.values()].length,
+    written: countByType(log.events),
   }
+}
+
+function countByType(events: readonly { readonly type: string }[]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>()
+  for (const { type } of events) counts.set(type, (counts.get(type) ?? 0) + 1)
+  return counts
 }
 
 /** What a failure says: enough to run it again, and what came before. */
