@@ -1,6 +1,7 @@
 import { Inject } from '@nestjs/common'
 import { Command, CommandHandler } from '@nestjs/cqrs'
 import type { ICommandHandler } from '@nestjs/cqrs'
+import { accountStream } from '../../domain/account/account.ts'
 import { DomainError } from '../../domain/errors.ts'
 import { existingJob, holdIdOf, isFinished, jobStream } from '../../domain/job/job.ts'
 import type { Job } from '../../domain/job/job.ts'
@@ -47,7 +48,7 @@ export class RetryJobHandler implements ICommandHandler<RetryJob> {
     }
     const now = clock.now()
     const at = isoTime(now)
-    const requeue = job.requeues + 1
+    const requeue = await this.#nextRequeue(jobId, job.requeues, context.orgId)
     const amount = maximum(BigInt(job.spec.estimateMicro) - (await this.#charged(jobId)), 0n)
     const holdId = holdIdOf(jobId, requeue)
     const expiresAt = isoTime(now + holdMsMax)
@@ -61,6 +62,17 @@ export class RetryJobHandler implements ICommandHandler<RetryJob> {
     const command = { type: 'RequeueJob' as const, requeue, estimateMicro, at }
     const { state, revision } = await pipelines.jobs.handle(stream, command, context)
     return { state: existingJob(state), revision }
+  }
+
+  /**
+   * One more than the last. When a process died after it had held the credits of a retry, and they
+   * were given back since, that hold is closed and pays nothing: its number is passed over.
+   */
+  async #nextRequeue(jobId: string, requeues: number, orgId: string): Promise<number> {
+    const { state } = await this.#runtime.pipelines.accounts.load(accountStream(orgId))
+    let requeue = requeues + 1
+    while (state.closed.usageIds.has(holdIdOf(jobId, requeue))) requeue += 1
+    return requeue
   }
 
   /**
