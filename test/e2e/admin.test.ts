@@ -1,15 +1,11 @@
+import { randomBytes } from 'node:crypto'
 import { expect, test } from '@jest/globals'
-import { openPipelines } from '../../domain/aggregates.ts'
 import type { JobView } from '../../domain/job/job-view.ts'
 import { operatorsStream, type OperatorRole } from '../../domain/operators/operators.ts'
-import { PostgresEventStore } from '../../infra/postgres/event-store.ts'
-import { openPool } from '../../infra/postgres/pool.ts'
-import { PostgresSnapshotStore } from '../../infra/postgres/snapshot-store.ts'
-import { SystemClock } from '../../infra/system/clock.ts'
-import { SystemIds } from '../../infra/system/ids.ts'
 import { newAdminToken } from '../../src/http/credentials.ts'
 import type { OrgView } from '../../src/queries/admin-lists.ts'
 import { Client, expectProblem, expectStatus, sandbox } from '../support/client.ts'
+import { testContext, withPipelines } from '../support/direct-pipelines.ts'
 import { useWeir } from '../support/use-weir.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -206,27 +202,13 @@ test('a price takes effect when it says, and what costs nothing runs without cre
 
 /** An operator of another role, made by the command that a console would use. */
 async function operator(role: OperatorRole): Promise<Client> {
-  const pool = openPool(used.weir.databaseUrl, { max: 1, applicationName: 'test' })
-  const clock = new SystemClock()
-  const ids = new SystemIds()
-  const store = new PostgresEventStore(pool)
-  const snapshots = new PostgresSnapshotStore(pool)
-  const observer = { appended: () => undefined, conflicted: () => undefined }
-  const { operators } = openPipelines({ store, snapshots, clock, ids, observer })
-  const { token, secretSha256 } = newAdminToken(role, (count) => ids.bytes(count))
+  const { token, secretSha256 } = newAdminToken(role, (count) => randomBytes(count))
   const registered = { email: `${role}@example.test`, role, registeredAt: '2026-01-01T00:00:00Z' }
-  await operators.handle(
-    operatorsStream,
-    {
-      type: 'RegisterOperator',
-      operator: { operatorId: role, tokenSha256: secretSha256, ...registered },
-    },
-    {
-      ...{ commandId: ids.next(), orgId: 'weir', actor: 'test', correlationId: 'test' },
-      traceparent: null,
-    },
-  )
-  await pool.end()
+  const person = { operatorId: role, tokenSha256: secretSha256, ...registered }
+  await withPipelines(used.weir.databaseUrl, async ({ operators }) => {
+    const command = { type: 'RegisterOperator' as const, operator: person }
+    await operators.handle(operatorsStream, command, testContext('weir'))
+  })
   return new Client(used.weir.baseUrl, token)
 }
 

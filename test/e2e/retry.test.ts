@@ -1,6 +1,8 @@
 import { beforeEach, expect, test } from '@jest/globals'
+import { accountStream } from '../../domain/account/account.ts'
 import type { JobView } from '../../domain/job/job-view.ts'
 import { expectProblem, expectStatus, sandbox, type Client, type Org } from '../support/client.ts'
+import { testContext, withPipelines } from '../support/direct-pipelines.ts'
 import { useWeir } from '../support/use-weir.ts'
 
 const startMicro = 10_000_000n
@@ -144,6 +146,29 @@ test('several retries at once queue the job once', async () => {
   await api.finished({ jobId })
   const types = (await api.events(jobId)).map(({ type }) => type)
   expect(types.filter((type) => type === 'job.requeued')).toHaveLength(1)
+  await api.billed(startMicro, 4)
+})
+
+test('a retry whose process died before it was written down is made good by the next one', async () => {
+  const { jobId } = await failedJob()
+  // What such a process leaves behind, and what the rescuer makes of it.
+  await withPipelines(used.weir.databaseUrl, async ({ accounts }) => {
+    const holdId = `${jobId}/1`
+    const at = new Date().toISOString()
+    const expiresAt = new Date(Date.now() + 3_600_000).toISOString()
+    const hold = { type: 'HoldCredits' as const, holdId, jobId, amount: 2n * stepMicro }
+    const stream = accountStream(org.orgId)
+    await accounts.handle(stream, { ...hold, at, expiresAt }, testContext(org.orgId))
+    const settle = { type: 'SettleHold' as const, holdId, jobId, outcome: 'abandoned' }
+    await accounts.handle(stream, settle, testContext(org.orgId))
+  })
+  await api.billed(startMicro, 2)
+  const retried = expectStatus(await api.retry(jobId), 202)
+  expect(retried.credits).toEqual({
+    held: String(2n * stepMicro),
+    charged: String(2n * stepMicro),
+  })
+  expect(await api.finished({ jobId })).toMatchObject({ status: 'succeeded' })
   await api.billed(startMicro, 4)
 })
 
