@@ -149,7 +149,7 @@ test('several retries at once queue the job once', async () => {
   await api.billed(startMicro, 4)
 })
 
-test('a retry whose process died before it was written down is made good by the next one', async () => {
+test('a retry whose process died before it was written down is made good by the next', async () => {
   const { jobId } = await failedJob()
   // What such a process leaves behind, and what the rescuer makes of it.
   await withPipelines(used.weir.databaseUrl, async ({ accounts }) => {

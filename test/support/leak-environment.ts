@@ -51,6 +51,8 @@ class LeakEnvironment extends TestEnvironment {
 
   override async setup(): Promise<void> {
     await super.setup()
+    // Made at their first use, which may be a test's; where they are pipes they count.
+    for (const stream of [process.stdout, process.stderr]) stream.listenerCount('error')
     this.#before = countResources()
   }
 

@@ -92,7 +92,14 @@ describe('an account', () => {
     const store = await rowsAfter(account.openAccount(25n))
     expect(store.all(accountBalanceTable)).toEqual([
       {
-        ...{ orgId: 'acme', name: 'Acme', status: 'active', openedAt: at(0), revision: 0 },
+        ...{
+          orgId: 'acme',
+          name: 'Acme',
+          status: 'active',
+          throttledUntil: null,
+          openedAt: at(0),
+          revision: 0,
+        },
         ...{ posted: '0', held: '0', overdraft: '25' },
       },
     ])
