@@ -47,7 +47,11 @@ export default {
       ...shared,
       displayName: 'system',
       testMatch: ['<rootDir>/test/*/**/*.test.ts'],
-      testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/unit/'],
+      // The kill test needs the machine for itself: `npm run test:faults` runs it alone.
+      testPathIgnorePatterns: [
+        ...['/node_modules/', '<rootDir>/test/unit/'],
+        ...(process.env.WEIR_FAULTS ? [] : ['<rootDir>/test/faults/kill']),
+      ],
       globalSetup: '<rootDir>/test/support/global-setup.ts',
       globalTeardown: '<rootDir>/test/support/global-teardown.ts',
     },
