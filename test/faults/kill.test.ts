@@ -33,6 +33,8 @@ let api: Client
 let hook: WebhookReceiver
 const orders: Order[] = []
 let isOpen = true
+/** Ends the customers' patience when a test has failed. */
+const leaving = new AbortController()
 
 beforeAll(async () => {
   // Shorter leases than by default: the test waits for those of killed workers to run out.
@@ -45,6 +47,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   isOpen = false
+  leaving.abort()
   await hook.close()
   await weir.stop()
 }, limitMs)
@@ -62,7 +65,7 @@ async function place(): Promise<void> {
     jobId: undefined,
   }
   orders.push(order)
-  for (;;) {
+  while (!leaving.signal.aborted) {
     const headers = { 'idempotency-key': order.key }
     const answer = await api
       .post<JobView>('/v1/jobs', bodyOf(order), headers)
