@@ -31,8 +31,17 @@ export function parentOf(pid: number): number | undefined {
 /** Ticks since boot and the boot's id: ticks alone may repeat after a reboot. */
 function linuxStart(pid: number): string | undefined {
   const status = linuxStatus(pid)
-  if (status === undefined || /^[ZX]/.test(status[0] ?? '')) return undefined
+  if (status === undefined || hasEnded(status)) return undefined
   return `${status[19]} ${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8')}`
+}
+
+/**
+ * A killed process shows as a zombie when its main thread is gone; as long as another one lives,
+ * its ports are taken all the same.
+ */
+function hasEnded(status: readonly string[]): boolean {
+  const threads = Number(status[17])
+  return /^[ZX]/.test(status[0] ?? '') && threads <= 1
 }
 
 /** The fields of /proc/<pid>/stat behind the program's name, which may contain spaces. */
