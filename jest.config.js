@@ -47,11 +47,7 @@ export default {
       ...shared,
       displayName: 'system',
       testMatch: ['<rootDir>/test/*/**/*.test.ts'],
-      // The kill test needs the machine for itself: `npm run test:faults` runs it alone.
-      testPathIgnorePatterns: [
-        ...['/node_modules/', '<rootDir>/test/unit/'],
-        ...(process.env.WEIR_FAULTS ? [] : ['<rootDir>/test/faults/kill']),
-      ],
+      testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/unit/'],
       globalSetup: '<rootDir>/test/support/global-setup.ts',
       globalTeardown: '<rootDir>/test/support/global-teardown.ts',
     },
