@@ -15,7 +15,7 @@ import type { Turn } from './repeat.ts'
 /** How often the rescuer looks for jobs, ms. */
 const everyMs = 1_000
 /** How often it looks for money and for what can be forgotten, which is never urgent, ms. */
-const moneyEveryMs = 10_000
+const moneyEveryMs = 5_000
 /** Things looked at in one turn. */
 const batchMax = 200
 /** A hold whose job did not appear by then is given back, ms. */

@@ -116,7 +116,7 @@ test('credits that expire are gone, and what burns first is what ends first', as
     '30000',
     '100000',
   ])
-  await waitFor('the rest to expire', async () => (await api.balance()).posted === '100000', 8_000)
+  await waitFor('the rest to expire', async () => (await api.balance()).posted === '100000', 20_000)
   expect((await details(orgId)).grants.map(({ remaining }) => remaining)).toEqual(['100000'])
 })
 
