@@ -40,6 +40,8 @@ export const catalog: { readonly [Type in EventType]: Category } = {
   AccountThrottled: 'account',
   AccountBanned: 'account',
   AccountReinstated: 'account',
+  BalanceThresholdReached: 'account',
+  LimitThresholdReached: 'account',
   PricePublished: 'price-book',
   OperatorRegistered: 'operators',
 }

@@ -1,6 +1,7 @@
 import type { Units } from '../pricing/price-book.ts'
 import type { GrantKind } from './burn.ts'
-import type { Limit } from './limits.ts'
+import type { QuotaWindow } from './limit-window.ts'
+import type { Limit, LimitKind, LimitScope } from './limits.ts'
 
 // The storage format of account streams: names and fields never change, they get versions.
 // Every amount is a string of an integer: micro-credits, unless the name says otherwise.
@@ -207,6 +208,49 @@ export type AccountReinstated = {
   readonly data: { readonly reason: string; readonly reinstatedAt: string }
 }
 
+/** Where the money of an account stood. */
+export type StoredBalance = {
+  readonly postedMicro: string
+  readonly heldMicro: string
+  readonly overdraftMicro: string
+  readonly availableMicro: string
+}
+/** So much of what was granted is used: the balance is low. */
+export type BalanceThresholdReached = {
+  readonly type: 'BalanceThresholdReached'
+  readonly data: {
+    /** 50, 80 or 100. */
+    readonly percent: number
+    /** What 100 % is: the grants that had something left at the last one, and the overdraft. */
+    readonly grantedMicro: string
+    readonly balance: StoredBalance
+    readonly reachedAt: string
+  }
+}
+/** So much of a quota of units or spend is used in a day or month, open holds included. */
+export type LimitThresholdReached = {
+  readonly type: 'LimitThresholdReached'
+  readonly data: {
+    readonly scope: LimitScope
+    /** The user or provider who has used it; null for the org. */
+    readonly key: string | null
+    readonly kind: LimitKind
+    readonly window: QuotaWindow
+    readonly unit: string | null
+    readonly max: number | string
+    /** 50, 80 or 100. */
+    readonly percent: number
+    /** Units, or micro-credits when the kind is spend. */
+    readonly used: string
+    readonly windowStart: string
+    readonly resetAt: string
+    readonly balance: StoredBalance
+    readonly reachedAt: string
+  }
+}
+
+export type AlertEvent = BalanceThresholdReached | LimitThresholdReached
+
 export type StandingEvent = LimitsSet | AccountThrottled | AccountBanned | AccountReinstated
 
 export type WebhookEndpointEvent =
@@ -227,3 +271,4 @@ export type AccountEvent =
   | HoldSettled
   | WebhookEndpointEvent
   | StandingEvent
+  | AlertEvent

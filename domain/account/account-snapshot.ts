@@ -2,6 +2,8 @@ import { List, Map, Set } from 'immutable'
 import type { Json } from '../json.ts'
 import type { Account } from './account.ts'
 import type { StoredPlan } from './account-events.ts'
+import { decodeAlerts, encodeAlerts } from './alerts.ts'
+import type { StoredAlerts } from './alerts.ts'
 import type { Grant } from './burn.ts'
 import { decodeQuota, encodeQuota, planOf, storedPlan } from './quota.ts'
 import type { StoredQuota } from './quota.ts'
@@ -9,21 +11,21 @@ import type { StoredQuota } from './quota.ts'
 // How an account is kept in a snapshot. Changing the shape means raising the version: older
 // snapshots are then ignored and the stream is folded from its beginning once.
 
-export const accountSnapshotVersion = 3
+export const accountSnapshotVersion = 4
 
 /** Events between two snapshots of one account. */
 export const accountSnapshotEvery = 2_000
 
 /** The stored form: JSON with amounts as strings. */
 export function encodeAccount(account: Account): Json {
-  const { grants, holds, closed, entryIds, keys, quota, ...plain } = account
+  const { grants, holds, closed, entryIds, keys, quota, alerts, ...plain } = account
   return {
     ...plain,
     overdraft: plain.overdraft.toString(),
     posted: plain.posted.toString(),
     held: plain.held.toString(),
     debt: plain.debt.toString(),
-    grants: grants.map((grant) => ({ ...grant, remaining: grant.remaining.toString() })),
+    grants: grants.map(encodeGrant),
     entryIds: entryIds.toArray(),
     keys,
     holds: holds
@@ -40,6 +42,7 @@ export function encodeAccount(account: Account): Json {
         storedPlan(hold.planned),
       ]),
     quota: encodeQuota(quota),
+    alerts: encodeAlerts(alerts),
     closed: closed.order.toArray().map((id) => [id, closed.usageIds.get(id)?.toArray() ?? []]),
   }
 }
@@ -49,14 +52,19 @@ type StoredHold = readonly [
   string | null,
   readonly StoredPlan[],
 ]
+type StoredGrant = Omit<Grant, 'amount' | 'remaining'> & {
+  readonly amount: string
+  readonly remaining: string
+}
 type Plain = 'orgId' | 'name' | 'keys' | 'revokedKeyIds' | 'endpoints' | 'standing'
 type StoredAccount = Pick<Account, Plain> & {
   readonly quota: StoredQuota
+  readonly alerts: StoredAlerts
   readonly overdraft: string
   readonly posted: string
   readonly held: string
   readonly debt: string
-  readonly grants: readonly (Omit<Grant, 'remaining'> & { readonly remaining: string })[]
+  readonly grants: readonly StoredGrant[]
   readonly entryIds: readonly string[]
   readonly holds: readonly StoredHold[]
   readonly closed: readonly (readonly [string, readonly string[]])[]
@@ -72,16 +80,25 @@ export function decodeAccount(state: Json): Account | null {
     posted: BigInt(state.posted),
     held: BigInt(state.held),
     debt: BigInt(state.debt),
-    grants: state.grants.map((grant) => ({ ...grant, remaining: BigInt(grant.remaining) })),
+    grants: state.grants.map(decodeGrant),
     entryIds: Set(state.entryIds),
     holds: Map(state.holds.map(decodeHold)),
     quota: decodeQuota(state.quota),
+    alerts: decodeAlerts(state.alerts),
     closed: {
       usageIds: Map(closed),
       order: List(closed.map(([id]) => id)),
       size: closed.reduce((sum, [, ids]) => sum + 1 + ids.size, 0),
     },
   }
+}
+
+function encodeGrant({ amount, remaining, ...grant }: Grant): StoredGrant {
+  return { ...grant, amount: amount.toString(), remaining: remaining.toString() }
+}
+
+function decodeGrant({ amount, remaining, ...grant }: StoredGrant): Grant {
+  return { ...grant, amount: BigInt(amount), remaining: BigInt(remaining) }
 }
 
 function decodeHold(stored: StoredHold) {
@@ -92,5 +109,5 @@ function decodeHold(stored: StoredHold) {
 }
 
 function isStoredAccount(state: unknown): state is StoredAccount {
-  return typeof state === 'object' && state !== null && 'holds' in state && 'quota' in state
+  return typeof state === 'object' && state !== null && 'holds' in state && 'alerts' in state
 }

@@ -1,5 +1,6 @@
 import { Map, Set } from 'immutable'
 import { assert } from '../assert.ts'
+import { fold } from '../decider.ts'
 import type { Decider } from '../decider.ts'
 import { DomainError } from '../errors.ts'
 import { holdIdsUpTo } from '../job/job.ts'
@@ -10,10 +11,13 @@ import type {
   AccountEvent,
   CreditsGranted,
   CreditsHeld,
-  Scope,
   StoredAllocation,
   UsageRecorded,
 } from './account-events.ts'
+import { alertsOf, evolveAlerts, mayAlert, noAlerts, rearmed } from './alerts.ts'
+import type { Alerts } from './alerts.ts'
+import { evolveKeys, issueKey, revokeKey } from './api-keys.ts'
+import type { ApiKey } from './api-keys.ts'
 import { allocate, burn, expiriesMax, insertGrant, isExpired } from './burn.ts'
 import type { Allocation, Grant } from './burn.ts'
 import { noClosedHolds, remember, rememberLate } from './closed-holds.ts'
@@ -34,9 +38,6 @@ import type { WebhookEndpoints } from './webhook-endpoints.ts'
  */
 export const accountStream = (orgId: string): string => `account-${orgId}`
 
-/** Live API keys of one org. */
-export const apiKeysMax = 50
-
 // State
 
 export type Hold = {
@@ -48,13 +49,6 @@ export type Hold = {
   readonly usageIds: Set<string>
   readonly userId: string | null
   readonly planned: readonly Planned[]
-}
-export type ApiKey = {
-  readonly keyId: string
-  readonly name: string
-  readonly scopes: readonly Scope[]
-  readonly secretSha256: string
-  readonly issuedAt: string
 }
 export type Account = {
   /** Null until the account is opened. */
@@ -75,6 +69,7 @@ export type Account = {
   readonly endpoints: WebhookEndpoints
   readonly standing: Standing
   readonly quota: Quota
+  readonly alerts: Alerts
 }
 
 export const noAccount: Account = {
@@ -93,6 +88,7 @@ export const noAccount: Account = {
   endpoints: noEndpoints,
   standing: goodStanding,
   quota: noQuota,
+  alerts: noAlerts,
 }
 
 /** What can be reserved or spent at that time: credits that expired count no more. */
@@ -105,19 +101,13 @@ export function availableAt(account: Account, at: string): bigint {
 export function evolve(account: Account, event: AccountEvent): Account {
   switch (event.type) {
     case 'AccountOpened': {
-      const { orgId, name, overdraftMicro } = event.data
-      return { ...account, orgId, name, overdraft: storedAmount(overdraftMicro) }
+      const { orgId, name, overdraftMicro, openedAt } = event.data
+      const opened = { ...account, orgId, name, overdraft: storedAmount(overdraftMicro) }
+      return { ...opened, alerts: rearmed(opened, [], openedAt) }
     }
-    case 'ApiKeyIssued': {
-      const { keyId, name, scopes, secretSha256, issuedAt } = event.data
-      const key = { keyId, name, scopes, secretSha256, issuedAt }
-      return { ...account, keys: [...account.keys, key] }
-    }
-    case 'ApiKeyRevoked': {
-      const { keyId } = event.data
-      const keys = account.keys.filter((key) => key.keyId !== keyId)
-      return { ...account, keys, revokedKeyIds: [...account.revokedKeyIds, keyId] }
-    }
+    case 'ApiKeyIssued':
+    case 'ApiKeyRevoked':
+      return { ...account, ...evolveKeys(account, event) }
     case 'CreditsGranted':
       return granted(account, event.data)
     case 'CreditsRevoked': {
@@ -145,6 +135,9 @@ export function evolve(account: Account, event: AccountEvent): Account {
     case 'AccountBanned':
     case 'AccountReinstated':
       return { ...account, standing: evolveStanding(account.standing, event) }
+    case 'BalanceThresholdReached':
+    case 'LimitThresholdReached':
+      return { ...account, alerts: evolveAlerts(account.alerts, event) }
     default:
       return unreachable(event)
   }
@@ -156,13 +149,14 @@ function granted(account: Account, data: CreditsGranted['data']): Account {
   const { grantId, kind, priority, effectiveAt, expiresAt } = data
   const sequence = account.entryIds.size
   const remaining = amount - covers
-  const grant = { grantId, kind, remaining, priority, effectiveAt, expiresAt, sequence }
+  const grant = { grantId, kind, amount, remaining, priority, effectiveAt, expiresAt, sequence }
+  const grants = remaining > 0n ? insertGrant(account.grants, grant) : account.grants
+  const posted = account.posted + amount
   return {
     ...account,
-    posted: account.posted + amount,
-    debt: account.debt - covers,
-    grants: remaining > 0n ? insertGrant(account.grants, grant) : account.grants,
+    ...{ posted, grants, debt: account.debt - covers },
     entryIds: account.entryIds.add(grantId),
+    alerts: rearmed({ ...account, posted }, grants, effectiveAt),
   }
 }
 
@@ -236,7 +230,16 @@ function settled(account: Account, holdId: string): Account {
 
 type Of<Type extends AccountCommand['type']> = Extract<AccountCommand, { type: Type }>
 
+/** What the command causes, and what of that is worth an alert, in one append. */
 export function decide(account: Account, command: AccountCommand): readonly AccountEvent[] {
+  const events = decideAlone(account, command)
+  if (events.length === 0 || !('at' in command) || !mayAlert(account, events)) return events
+  const after = fold(evolve, account, events)
+  const { at } = command
+  return [...events, ...alertsOf(after, events, at, availableAt(after, at))]
+}
+
+function decideAlone(account: Account, command: AccountCommand): readonly AccountEvent[] {
   if (command.type === 'OpenAccount') return open(account, command)
   if (account.orgId === null) throw new DomainError('not_found', 'There is no such organisation.')
   switch (command.type) {
@@ -282,23 +285,6 @@ function open(account: Account, command: Of<'OpenAccount'>): readonly AccountEve
   const { orgId, name, overdraft, at } = command
   const overdraftMicro = overdraft.toString()
   return [{ type: 'AccountOpened', data: { orgId, name, overdraftMicro, openedAt: at } }]
-}
-
-function issueKey(account: Account, { type: _, ...key }: Of<'IssueApiKey'>) {
-  const known = [...account.keys.map(({ keyId }) => keyId), ...account.revokedKeyIds]
-  if (known.includes(key.keyId)) return []
-  if (account.keys.length >= apiKeysMax) {
-    throw new DomainError('conflict', `An organisation has at most ${apiKeysMax} live API keys.`)
-  }
-  return [{ type: 'ApiKeyIssued' as const, data: key }]
-}
-
-function revokeKey(account: Account, { keyId, at }: Of<'RevokeApiKey'>): readonly AccountEvent[] {
-  if (account.revokedKeyIds.includes(keyId)) return []
-  if (!account.keys.some((key) => key.keyId === keyId)) {
-    throw new DomainError('not_found', 'There is no such API key.')
-  }
-  return [{ type: 'ApiKeyRevoked', data: { keyId, revokedAt: at } }]
 }
 
 function grant(account: Account, command: Of<'GrantCredits'>): readonly AccountEvent[] {

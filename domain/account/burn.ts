@@ -15,6 +15,8 @@ export const grantKinds: readonly GrantKind[] = [
 export type Grant = {
   readonly grantId: string
   readonly kind: GrantKind
+  /** As it was given. */
+  readonly amount: bigint
   readonly remaining: bigint
   /** Lower burns first. */
   readonly priority: number

@@ -100,6 +100,8 @@ export function transactionOf(event: AccountEvent, kindOf: KindOf): Transaction 
     case 'AccountThrottled':
     case 'AccountBanned':
     case 'AccountReinstated':
+    case 'BalanceThresholdReached':
+    case 'LimitThresholdReached':
     case 'WebhookEndpointRegistered':
     case 'WebhookEndpointRemoved':
     case 'WebhookSecretRotated':

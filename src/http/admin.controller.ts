@@ -81,9 +81,9 @@ export class AdminController {
       balance: Object.fromEntries(
         Object.entries(amounts).map(([key, amount]) => [key, amount.toString()]),
       ),
-      grants: grants.map(({ sequence: _, remaining, ...grant }) => ({
+      grants: grants.map(({ sequence: _, amount, remaining, ...grant }) => ({
         ...grant,
-        remaining: remaining.toString(),
+        ...{ amount: amount.toString(), remaining: remaining.toString() },
       })),
       keys: keys.map(({ secretSha256: _, ...key }) => key),
     }

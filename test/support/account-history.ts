@@ -1,5 +1,5 @@
 import { accountDecider } from '../../domain/account/account.ts'
-import type { ApiKey } from '../../domain/account/account.ts'
+import type { ApiKey } from '../../domain/account/api-keys.ts'
 import type { AccountCommand, Usage } from '../../domain/account/account-commands.ts'
 import type { AccountEvent } from '../../domain/account/account-events.ts'
 import type { Limit } from '../../domain/account/limits.ts'
@@ -134,4 +134,10 @@ export function historyOf(...commands: readonly AccountCommand[]): readonly Acco
     events.push(...decided)
   }
   return events
+}
+
+const alerts: readonly string[] = ['BalanceThresholdReached', 'LimitThresholdReached']
+
+export function isAlert({ type }: AccountEvent): boolean {
+  return alerts.includes(type)
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
-import { accountDecider, apiKeysMax, availableAt } from '../../domain/account/account.ts'
+import { accountDecider, availableAt } from '../../domain/account/account.ts'
 import type { Account } from '../../domain/account/account.ts'
+import { apiKeysMax } from '../../domain/account/api-keys.ts'
 import type { AccountCommand } from '../../domain/account/account-commands.ts'
 import type { AccountEvent } from '../../domain/account/account-events.ts'
 import { compareBurnOrder } from '../../domain/account/burn.ts'
@@ -11,9 +12,16 @@ import * as a from '../support/account-history.ts'
 import { given as givenEvents } from '../support/given.ts'
 import { at } from '../support/job-history.ts'
 
+/** The account, but for its alerts: they have tests of their own. */
+const quiet: typeof accountDecider = {
+  ...accountDecider,
+  decide: (state, command) =>
+    accountDecider.decide(state, command).filter((event) => !a.isAlert(event)),
+}
+
 /** Given what these commands left. */
 function given(...commands: readonly AccountCommand[]) {
-  return givenEvents(accountDecider, a.historyOf(...commands))
+  return givenEvents(quiet, a.historyOf(...commands))
 }
 
 const open = a.openAccount()
@@ -369,7 +377,7 @@ describe('the burn order', () => {
   const base: Grant = {
     grantId: 'base',
     kind: 'purchase',
-    remaining: 1n,
+    ...{ amount: 1n, remaining: 1n },
     priority: 100,
     effectiveAt: at(1),
     expiresAt: null,

@@ -243,7 +243,7 @@ test('the random ledgers contain what they are to check', () => {
 })
 
 test('a snapshot of another shape is not read', () => {
-  expect(accountSnapshotVersion).toBe(3)
+  expect(accountSnapshotVersion).toBe(4)
   expect([null, 'x', 1, [], {}, { holds: [] }].map(decodeAccount)).toEqual(Array(6).fill(null))
 })
 

@@ -1,4 +1,4 @@
-import { apiKeysMax } from '../../../domain/account/account.ts'
+import { apiKeysMax } from '../../../domain/account/api-keys.ts'
 import { DomainError } from '../../../domain/errors.ts'
 import type { JsonObject } from '../../../domain/json.ts'
 import { admissionRefusals } from './admission-refusals.ts'
@@ -89,7 +89,7 @@ const orgRoutes: readonly Route[] = [
             grants: [
               {
                 ...{ grantId, kind: 'promo', priority: 100, effectiveAt: openedAt },
-                ...{ expiresAt: null, remaining: available },
+                ...{ expiresAt: null, amount: available, remaining: available },
               },
             ],
             keys: [key],

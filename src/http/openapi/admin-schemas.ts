@@ -51,10 +51,11 @@ export const adminSchemas: Readonly<Record<string, Schema>> = {
   },
   OpenGrant: {
     type: 'object',
-    required: ['grantId', 'kind', 'remaining', 'priority', 'effectiveAt', 'expiresAt'],
+    required: ['grantId', 'kind', 'amount', 'remaining', 'priority', 'effectiveAt', 'expiresAt'],
     properties: {
       grantId: uuid('The grant.'),
       kind: choice(grantKinds, 'Where the credits came from.'),
+      amount: amount('What was given, micro-credits.'),
       remaining: amount('What is left, micro-credits.'),
       priority: { type: 'integer', description: 'Lower ones are used up first.' },
       effectiveAt: time('When it was given.'),
