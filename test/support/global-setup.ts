@@ -1,8 +1,11 @@
-import { existsSync } from 'node:fs'
+import { existsSync, mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { buildWeir } from './build.ts'
 import { databaseUrl, templateVariable, urlVariable } from './database.ts'
+import { runFolderVariable, runPidVariable } from './run-folder.ts'
 import { startTestServer, type TestServer } from './test-server.ts'
 
 const migrateFile = new URL('../../infra/postgres/migrate.ts', import.meta.url)
@@ -12,6 +15,8 @@ export interface TestRun {
   readonly server?: TestServer
   readonly serverUrl: string
   readonly template: string
+  /** For what test files share and whoever asks first starts. */
+  readonly folder: string
 }
 
 /** What Jest says of the run, as far as it is looked at here. */
@@ -35,9 +40,12 @@ export default async function globalSetup(run: GlobalConfig): Promise<void> {
   const serverUrl = given ?? server?.url ?? ''
   try {
     const template = await createTemplate(serverUrl)
+    const folder = mkdtempSync(join(tmpdir(), `weir-test-${process.pid}-run-`))
     process.env[urlVariable] = serverUrl
     process.env[templateVariable] = template
-    Object.assign(globalThis, { weirTestRun: { server, serverUrl, template } })
+    process.env[runFolderVariable] = folder
+    process.env[runPidVariable] = String(process.pid)
+    Object.assign(globalThis, { weirTestRun: { server, serverUrl, template, folder } })
   } catch (error) {
     await server?.stop()
     throw error

@@ -1,10 +1,12 @@
 import pg from 'pg'
+import { endShared } from './end-shared.ts'
 import type { TestRun } from './global-setup.ts'
 
-/** Stops the embedded Postgres, or removes the template from the server that was given. */
+/** Ends what the run has started, or removes the template from the server that was given. */
 export default async function globalTeardown(): Promise<void> {
   const { weirTestRun } = globalThis as { weirTestRun?: TestRun }
   if (!weirTestRun) return
+  await endShared(weirTestRun.folder)
   if (weirTestRun.server) {
     await weirTestRun.server.stop()
     return

@@ -1,0 +1,58 @@
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { freePorts } from './free-ports.ts'
+import { kafkaJars } from './kafka-jars.ts'
+import { nodeSettings, type KafkaBroker } from './kafka-settings.ts'
+import type { RunPlace } from './once-in-run.ts'
+import { killWatched, startWatched } from './watched-process.ts'
+
+/** A real Apache Kafka of one node, run by this machine's Java. It is not started yet. */
+export async function javaBroker({ folder, ownerPid }: RunPlace): Promise<KafkaBroker> {
+  const jars = `${await kafkaJars()}/*`
+  const port = await freePorts(2)
+  const [data, properties] = [join(folder, 'data'), join(folder, 'server.properties')]
+  await mkdir(folder, { recursive: true })
+  await writeFile(properties, propertiesText(port, data))
+  const format = async (): Promise<void> => {
+    const id = randomBytes(16).toString('base64url')
+    const tool = ['-cp', jars, 'kafka.tools.StorageTool', 'format', '--standalone']
+    await promisify(execFile)('java', [...tool, '-t', id, '-c', properties])
+  }
+  let group: number | null = null
+  const kill = async (): Promise<void> => {
+    if (group !== null) await killWatched(group)
+    group = null
+  }
+  await format()
+  return {
+    brokers: `127.0.0.1:${port}`,
+    start: async () => {
+      const java = ['java', '-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
+      const command = [...java, '-cp', jars, 'kafka.Kafka', properties]
+      group = startWatched({ command, env: {}, ownerPid, log: join(folder, 'broker.log') })
+      await writeFile(join(folder, 'group.pid'), String(group))
+    },
+    kill,
+    wipe: async () => {
+      await rm(data, { recursive: true, force: true })
+      await format()
+    },
+    stop: async () => {
+      await kill()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+function propertiesText(port: number, data: string): string {
+  const broker = `PLAINTEXT://127.0.0.1:${port}`
+  const controller = `127.0.0.1:${port + 1}`
+  const listen = `${broker},CONTROLLER://${controller}`
+  const settings = { ...nodeSettings({ listen, advertised: broker, controller }), 'log.dirs': data }
+  return Object.entries(settings)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join('')
+}
