@@ -90,9 +90,9 @@ interface Ban {
 const pure = /^(domain|projections|workers)\//
 const behindPorts = /^(domain|projections|workers|src\/(commands|queries|http|realtime))\//
 const tests = /^test\//
-/** Starts processes, and hands its own environment on to them. */
+/** Starts processes and hands its environment on to them, or sets what a library reads there. */
 const processEdge =
-  /^(src\/(main|cli|config)\.ts|src\/(cli|supervisor)\/|infra\/embedded-postgres\/)/
+  /^(src\/((main|cli|config)\.ts|(cli|supervisor)\/)|infra\/(embedded-postgres\/|s3\/client\.ts))/
 
 const bans: readonly Ban[] = [
   { pattern: /new Date\(\)|Date\.now\(/, instead: 'command.at or Clock', within: behindPorts },

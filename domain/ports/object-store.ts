@@ -38,9 +38,15 @@ export class ObjectTooLarge extends Error {
   override readonly name = 'ObjectTooLarge'
 }
 
+/** The store does not answer, or not in time; what was asked of it may have happened. */
+export class ObjectStoreUnavailable extends Error {
+  override readonly name = 'ObjectStoreUnavailable'
+}
+
 /**
  * Results and inputs. A put is whole or not at all: a reader never sees half an object, whatever
  * dies. Keys are `/`-separated safe names, e.g. `results/<jobId>/<attempt>`.
+ * Every method may throw `ObjectStoreUnavailable`.
  */
 export abstract class ObjectStore {
   /** @throws ObjectTooLarge; errors of the source stream */

@@ -8,6 +8,7 @@ import {
   type PutOptions,
   type StoredObject,
 } from '../../domain/ports/object-store.ts'
+import { contentDisposition } from '../../domain/content-disposition.ts'
 import type { ObjectPermit, PermitCheck } from '../../domain/upload/object-permit.ts'
 import { refusalOf, sendProblem } from './problem.ts'
 
@@ -179,15 +180,4 @@ function rangeOf(request: FastifyRequest, bytes: number, etag: string) {
   const start = first === '' ? Math.max(0, bytes - Number(last)) : Number(first)
   const end = first === '' || last === '' ? bytes : Math.min(bytes, Number(last) + 1)
   return start < end ? { start, end } : null
-}
-
-/** RFC 6266, with a plain name for clients that do not read the encoded one. */
-function contentDisposition(downloadName: string | null): string {
-  if (downloadName === null) return 'inline'
-  const plain = downloadName.replace(/[^\w.\- ]/g, '_')
-  const encoded = encodeURIComponent(downloadName).replace(
-    /['()*]/g,
-    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
-  )
-  return `attachment; filename="${plain}"; filename*=UTF-8''${encoded}`
 }

@@ -1,6 +1,7 @@
 import { Catch, Inject } from '@nestjs/common'
 import type { ArgumentsHost, ExceptionFilter } from '@nestjs/common'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { ObjectStoreUnavailable } from '../../domain/ports/object-store.ts'
 import { RUNTIME } from '../runtime.ts'
 import type { Runtime } from '../runtime.ts'
 import { refusalOf, sendProblem } from './problem.ts'
@@ -19,9 +20,11 @@ export class ProblemFilter implements ExceptionFilter {
     const request = http.getRequest<FastifyRequest>()
     const reply = http.getResponse<FastifyReply>()
     const refusal = refusalOf(error)
+    const { requestId } = request.weir
     if (refusal.code === 'internal') {
-      const { requestId } = request.weir
       this.#runtime.log.error({ err: error, requestId }, 'request failed')
+    } else if (error instanceof ObjectStoreUnavailable) {
+      this.#runtime.log.warn({ err: error, requestId }, 'the object store does not answer')
     }
     if (reply.sent) return
     sendProblem(refusal, request, reply)

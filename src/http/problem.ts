@@ -2,12 +2,16 @@ import { HttpException } from '@nestjs/common'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { DomainError, errorTable } from '../../domain/errors.ts'
 import type { ErrorCode } from '../../domain/errors.ts'
+import { ObjectStoreUnavailable } from '../../domain/ports/object-store.ts'
 import { bodyBytesMax } from './json-body.ts'
 import { refusalHeaders } from './rate-limit-headers.ts'
 
 /** What Fastify and Nest say in their own words, as errors of weir. Anything else is `internal`. */
 export function refusalOf(error: unknown): DomainError {
   if (error instanceof DomainError) return error
+  if (error instanceof ObjectStoreUnavailable) {
+    return new DomainError('unavailable', 'The object store does not answer.')
+  }
   const status = error instanceof HttpException ? error.getStatus() : statusOf(error)
   if (status === 415) {
     return new DomainError('unsupported_media_type', 'Send the body as application/json.')
