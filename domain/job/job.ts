@@ -232,7 +232,8 @@ type Of<Type extends JobCommand['type']> = Extract<JobCommand, { type: Type }>
 
 function submit(state: JobState, spec: JobSpec): readonly JobEvent[] {
   if (state.status === 'abandoned') {
-    throw new DomainError('unavailable', 'The submission took too long and was given up.')
+    const detail = 'The submission took too long and was given up; it can be made again.'
+    throw new DomainError('unavailable', detail, { abandoned: true })
   }
   return state.status === 'absent' ? [{ type: 'JobSubmitted', data: spec }] : []
 }

@@ -96,12 +96,16 @@ export class AnswerInterceptor implements NestInterceptor {
     } catch (error) {
       // What failed without a refusal may have happened: the key stays locked for a while, and a
       // repetition after that finds out.
-      if (error instanceof DomainError && error.code !== 'unavailable') {
-        await idempotency.abandon(scope)
-      }
+      if (!mayHaveHappened(error)) await idempotency.abandon(scope)
       throw error
     }
   }
+}
+
+/** What was given up for good will never happen: the next request with the key starts afresh. */
+function mayHaveHappened(error: unknown): boolean {
+  if (!(error instanceof DomainError)) return true
+  return error.code === 'unavailable' && error.extra['abandoned'] !== true
 }
 
 function toStored(returned: unknown): StoredAnswer {
