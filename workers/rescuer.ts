@@ -18,8 +18,11 @@ const everyMs = 1_000
 const moneyEveryMs = 5_000
 /** Things looked at in one turn. */
 const batchMax = 200
-/** A hold whose job did not appear by then is given back, ms. */
-const strandedAfterMs = 60_000
+/**
+ * A hold whose job did not appear by then is given back, ms. A submission that is only slow loses
+ * nothing but time: it is told to come again (docs/adr/0005).
+ */
+const strandedAfterMs = 20_000
 /** Holders end overdue jobs themselves; after this grace the rescuer does, ms. */
 const overdueGraceMs = 3_000
 

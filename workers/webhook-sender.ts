@@ -15,7 +15,8 @@ const perHostMax = 5
 // A poll of an empty table is one index probe; wake() makes the common case faster than this.
 const pollMs = 500
 // Must outlast one attempt, which the transport ends after 15 s, and the writing of its outcome.
-const leaseMs = 60_000
+// What a killed sender held is sent again after it, within the 30 s in which a backlog drains.
+const leaseMs = 20_000
 
 /** What the sender did, for logs and metrics. It carries no URL and no body. */
 export type SenderReport =

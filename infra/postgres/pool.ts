@@ -10,7 +10,8 @@ export type PoolOptions = {
 
 const connectTimeoutMs = 10_000
 const statementTimeoutMs = 30_000
-const idleInTransactionTimeoutMs = 60_000
+/** A frozen process may hold rows that others wait for: so long, and its transaction is void. */
+const idleInTransactionTimeoutMs = 20_000
 
 /** Beyond the server's own limit: only a dead network reaches it. */
 const queryTimeoutMs = statementTimeoutMs + 5_000
