@@ -1,15 +1,13 @@
-import { execFile } from 'node:child_process'
 import { chmodSync, existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { beforeAll, afterAll, expect, test } from '@jest/globals'
+import { runCli } from '../support/cli.ts'
 import { Client, newOrg, sandbox } from '../support/client.ts'
 import { waitFor } from '../support/wait-for.ts'
 import { receiveWebhooks, type WebhookReceiver } from '../support/webhook-receiver.ts'
 import { startWeir, type Weir } from '../support/weir.ts'
 
-const program = fileURLToPath(new URL('../../dist/src/cli.js', import.meta.url))
 const limitMs = 120_000
 
 let weir: Weir
@@ -25,24 +23,8 @@ afterAll(async () => {
   await receiver.close()
 }, limitMs)
 
-interface Ran {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-async function run(words: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  return await new Promise<Ran>((resolve) => {
-    const { PATH = '' } = process.env
-    const metrics = String(Number(new URL(weir.baseUrl).port) + 1)
-    const home = { PATH, WEIR_HOME: weir.home, WEIR_METRICS_PORT: metrics }
-    const options = { env: { ...home, ...env }, timeout: 30_000 }
-    execFile(process.execPath, [program, ...words], options, (error, stdout, stderr) => {
-      const code = typeof error?.code === 'number' ? error.code : error ? -1 : 0
-      resolve({ code, stdout, stderr })
-    })
-  })
-}
+const run = async (words: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+  await runCli(weir, words, env)
 
 test('submits a job, follows it, and tells with its exit code how it ended', async () => {
   const input = JSON.stringify({ steps: 1, stepMs: 0 })

@@ -1,28 +1,13 @@
 import { expect, test } from '@jest/globals'
 import { sandbox } from '../support/client.ts'
+import { readMetrics, type Samples } from '../support/metrics.ts'
 import { connect } from '../support/socket.ts'
 import { useWeir } from '../support/use-weir.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 const used = useWeir()
 
-type Samples = ReadonlyMap<string, number>
-
-/** What the three processes count together. */
-async function samples(): Promise<Samples> {
-  const first = Number(new URL(used.weir.baseUrl).port) + 1
-  const sums = new Map<string, number>()
-  for (const port of [first, first + 1, first + 2]) {
-    const response = await fetch(`http://127.0.0.1:${port}/metrics`)
-    for (const line of (await response.text()).split('\n')) {
-      const at = line.lastIndexOf(' ')
-      if (line.startsWith('#') || at < 0) continue
-      const name = line.slice(0, at)
-      sums.set(name, (sums.get(name) ?? 0) + Number(line.slice(at + 1)))
-    }
-  }
-  return sums
-}
+const samples = async (): Promise<Samples> => await readMetrics(...used.weir.metricsPorts)
 
 const names = [
   'http_server_request_duration_seconds',
@@ -41,9 +26,8 @@ const names = [
 ]
 
 test('every metric has its name on one of the three ports from the start', async () => {
-  const first = Number(new URL(used.weir.baseUrl).port) + 1
   const texts = await Promise.all(
-    [first, first + 1, first + 2].map(async (port) => {
+    used.weir.metricsPorts.map(async (port) => {
       return await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
     }),
   )

@@ -1,40 +1,25 @@
-import { join } from 'node:path'
 import { expect } from '@jest/globals'
-import { FilesystemObjectStore } from '../../infra/filesystem/object-store.ts'
-import { PostgresEventFeed } from '../../infra/postgres/event-feed.ts'
-import { PostgresListener } from '../../infra/postgres/listener.ts'
-import { openPool } from '../../infra/postgres/pool.ts'
-import { SystemClock } from '../../infra/system/clock.ts'
-import { loadSecretKey } from '../../src/config.ts'
-import { checkInvariants, type InvariantReport } from '../../workers/invariants.ts'
+import { runCli } from './cli.ts'
+import { waitFor } from './wait-for.ts'
+import type { Weir } from './weir.ts'
 
-export interface CheckedInstallation {
-  readonly databaseUrl: string
-  readonly home: string
-  /** False while jobs are still under way. */
-  readonly isDrained?: boolean
-}
+const quietLimitMs = 20_000
 
-/** Checks the whole log of an installation and every result, and expects no violation. */
-export async function expectInvariants(
-  installation: CheckedInstallation,
-): Promise<InvariantReport> {
-  const { databaseUrl, home, isDrained = true } = installation
-  const pool = openPool(databaseUrl, { max: 2, applicationName: 'weir-invariants' })
-  const listener = new PostgresListener(databaseUrl, 'weir-invariants-listen')
-  const secretKey = loadSecretKey(home)
-  const root = join(home, 'objects')
-  const clock = new SystemClock()
-  const baseUrl = 'http://weir.invalid'
-  const objects = new FilesystemObjectStore({ root, baseUrl, secretKey, clock })
-  try {
-    const feed = new PostgresEventFeed(pool, listener)
-    const report = await checkInvariants({ feed, objects, isDrained })
-    expect(report.violations).toEqual([])
-    return report
-  } finally {
-    await listener.close()
-    await objects.close()
-    await pool.end()
+/**
+ * Expects that every invariant holds: the whole log, every result, and every row of the read models
+ * against both. It asks the program's own `weir doctor --verify`, so that what tests check is what
+ * an operator can check. Call it when nothing runs any more.
+ */
+export async function expectInvariants(weir: Weir): Promise<void> {
+  let told = ''
+  const isWell = async (): Promise<boolean> => {
+    const { code, stdout, stderr } = await runCli(weir, ['doctor', '--verify'])
+    told = stdout + stderr
+    return code === 0
   }
+  // Read models follow the log: what was just written may not be in them yet.
+  await waitFor('every invariant to hold', isWell, quietLimitMs).catch((error: unknown) => {
+    throw new Error(`${String(error)}\n${told}`)
+  })
+  expect(told).toContain('every invariant holds')
 }

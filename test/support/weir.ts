@@ -65,6 +65,12 @@ async function environmentOf(
   }
 }
 
+/** A process of a role that the launcher knows nothing of. */
+export interface AddedRole {
+  readonly metricsPort: number
+  stop(): Promise<void>
+}
+
 type Environment = Readonly<Record<string, string>> & { readonly WEIR_HOME: string }
 
 /** weir as users run it: the compiled program, as a tree of processes. Needs Linux's /proc. */
@@ -93,6 +99,19 @@ export class Weir {
   get databaseUrl(): string {
     if (this.#database === undefined) throw new Error('The database is weir’s own.')
     return this.#database.url
+  }
+
+  /** Of api, worker and projector. */
+  get metricsPorts(): readonly [api: number, worker: number, projector: number] {
+    const first = Number(this.#environment['WEIR_METRICS_PORT'])
+    return [first, first + 1, first + 2]
+  }
+
+  /** With what a command of `weir` finds this home and its database. */
+  get toolEnvironment(): Readonly<Record<string, string>> {
+    const names = ['PATH', 'WEIR_HOME', 'WEIR_METRICS_PORT', 'DATABASE_URL']
+    const given = names.map((name) => [name, this.#environment[name] ?? ''] as const)
+    return Object.fromEntries(given.filter(([, value]) => value !== ''))
   }
 
   /** What all of its processes have printed: by default only warnings and errors. */
@@ -135,6 +154,30 @@ export class Weir {
     await waitFor('weir to be ready', isReady, readyLimitMs).catch((error: unknown) => {
       throw new Error(`${String(error)}\nIts log ends with:\n${printed.slice(-logTailLength)}`)
     })
+  }
+
+  /** Starts one more process of a role beside those of the launcher, as on another machine. */
+  async add(role: 'worker' | 'projector'): Promise<AddedRole> {
+    const metricsPort = await freePorts(3)
+    const env = { ...this.#environment, WEIR_ROLES: role, WEIR_METRICS_PORT: String(metricsPort) }
+    const added = spawn(process.execPath, [program], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    for (const stream of [added.stdout, added.stderr]) {
+      stream.on('data', (chunk: Buffer) => (this.#log += chunk.toString()))
+    }
+    const port = metricsPort + ['api', 'worker', 'projector'].indexOf(role)
+    const isUp = async (): Promise<boolean> =>
+      await fetch(`http://127.0.0.1:${port}/healthz`).then(
+        ({ ok }) => ok,
+        () => false,
+      )
+    await waitFor(`another ${role}`, isUp, readyLimitMs)
+    return {
+      metricsPort: port,
+      stop: async () => {
+        added.kill('SIGTERM')
+        await waitFor(`the other ${role} to stop`, () => hasExited(added), stopLimitMs)
+      },
+    }
   }
 
   pids(name: WeirProcess): number[] {
