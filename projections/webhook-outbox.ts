@@ -1,9 +1,10 @@
-import type { WebhookEndpointEvent } from '../domain/account/account-events.ts'
+import type { AlertEvent, WebhookEndpointEvent } from '../domain/account/account-events.ts'
 import { publicEventTypes } from '../domain/catalog.ts'
 import type { Recorded } from '../domain/catalog.ts'
 import type { JobError, JobEvent } from '../domain/job/job-events.ts'
 import type { JobStatus } from '../domain/job/job.ts'
 import type { JsonObject } from '../domain/json.ts'
+import { alertWebhook } from '../domain/webhook/alert-payload.ts'
 import { defaultWebhookEvents } from '../domain/webhook/event-types.ts'
 import { webhookBody } from '../domain/webhook/payload.ts'
 import { jobStatusTable } from './job-status.ts'
@@ -23,7 +24,7 @@ export type JobWebhookRow = {
   readonly revision: number
 }
 
-/** An endpoint that is to hear of an org's jobs. */
+/** An endpoint that is to hear of an org's jobs, and of its account. */
 type ListeningEndpoint = {
   readonly endpointId: string
   readonly url: string
@@ -45,7 +46,8 @@ export type WebhookEndpointRow = {
 export type WebhookOutboxRow = {
   readonly deliveryId: string
   readonly orgId: string
-  readonly jobId: string
+  /** Null for what is told of the account. */
+  readonly jobId: string | null
   /** Null for the webhook that the job itself names. */
   readonly endpointId: string | null
   readonly url: string
@@ -152,13 +154,13 @@ export function webhookOutbox(publicUrl: string): Projection {
     rebuildable: false,
     tables: [jobWebhookTable, webhookEndpointTable, webhookOutboxTable],
     reads,
-    handlers: { ...jobHandlers(announcer(publicUrl)), ...endpointHandlers },
+    handlers: { ...jobHandlers(announcer(publicUrl)), ...accountHandlers },
   }
 }
 
 function reads(event: Recorded): readonly RowRef[] {
   const endpoints = { table: webhookEndpointTable, key: event.meta.orgId }
-  if (Object.hasOwn(endpointHandlers, event.type)) return [endpoints]
+  if (Object.hasOwn(accountHandlers, event.type)) return [endpoints]
   if (!event.stream.startsWith('job-')) return []
   const key = jobIdOf(event)
   // The status of the job is in the page already, for the projection that keeps it.
@@ -231,7 +233,25 @@ function listen(
 const without = (endpointId: string) => (endpoints: Listening) =>
   endpoints.filter((endpoint) => endpoint.endpointId !== endpointId)
 
-const endpointHandlers: Handlers = {
+/** Writes a delivery for every endpoint that wants to hear of an alert. */
+function alert(event: Recorded<AlertEvent>, rows: Rows): void {
+  const { id, revision: sequence, meta } = event
+  const { at, orgId } = meta
+  const webhook = alertWebhook(event, { orgId, sequence })
+  const { type: eventType } = webhook
+  const endpoints = rows.get(webhookEndpointTable, orgId)?.endpoints ?? []
+  const times = { nextAttemptAt: at, createdAt: at, updatedAt: at }
+  for (const { endpointId, url, events } of endpoints) {
+    if (!events.includes(eventType)) continue
+    const delivery = { deliveryId: `${id}.${endpointId}`, orgId, jobId: null, endpointId, url }
+    const body = JSON.stringify(webhook)
+    rows.put(webhookOutboxTable, { ...delivery, eventType, sequence, body, ...times })
+  }
+}
+
+const accountHandlers: Handlers = {
+  BalanceThresholdReached: alert,
+  LimitThresholdReached: alert,
   WebhookEndpointRegistered: (event, rows) => {
     const { endpointId, url, events } = event.data
     const endpoint = { endpointId, url, events: events ?? defaultWebhookEvents }

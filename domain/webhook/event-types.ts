@@ -2,7 +2,7 @@ import { publicEventTypes } from '../catalog.ts'
 import type { PublicEventType } from '../catalog.ts'
 
 /** What is told of the account and not of a job. */
-const accountEventTypes = ['balance.low', 'topup.failed'] as const
+const accountEventTypes = ['balance.low', 'limit.reached', 'topup.failed'] as const
 
 /** Everything that a registered endpoint can ask for. */
 export const webhookEventTypes: readonly string[] = [

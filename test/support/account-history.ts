@@ -138,6 +138,6 @@ export function historyOf(...commands: readonly AccountCommand[]): readonly Acco
 
 const alerts: readonly string[] = ['BalanceThresholdReached', 'LimitThresholdReached']
 
-export function isAlert({ type }: AccountEvent): boolean {
+export function isAlert({ type }: { readonly type: string }): boolean {
   return alerts.includes(type)
 }

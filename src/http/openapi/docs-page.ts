@@ -279,13 +279,17 @@ function webhookChapter(document: OpenApi): Chapter {
           </table>
         </div>
         ${parameterList(parameters, 'Headers')}
-        <h4>Body <a class="kind" href="#schema-WebhookEvent">WebhookEvent</a></h4>
+        <h4>
+          Body <a class="kind" href="#schema-WebhookEvent">WebhookEvent</a>
+          <a class="kind" href="#schema-BalanceLow">BalanceLow</a>
+          <a class="kind" href="#schema-LimitReached">LimitReached</a>
+        </h4>
         <h4>What you answer</h4>
         <ul class="answers">
           ${responses}
         </ul>
       </div>
-      <div class="samples">${examples.slice(-2)}</div>
+      <div class="samples">${examples.slice(-4)}</div>
     </article>`,
   }
 }

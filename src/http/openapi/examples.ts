@@ -1,3 +1,4 @@
+import type { AlertEvent } from '../../../domain/account/account-events.ts'
 import type { Recorded } from '../../../domain/catalog.ts'
 import type { EventMeta } from '../../../domain/envelope.ts'
 import type { JobEvent, JobSpec } from '../../../domain/job/job-events.ts'
@@ -142,4 +143,29 @@ function at(revision: number): JobEventView {
   const transition = transitions[revision]
   if (!transition) throw new Error(`the example has no revision ${revision}`)
   return transition
+}
+
+const alertBalance = {
+  ...{ postedMicro: '19950000', heldMicro: '50000', overdraftMicro: '0' },
+  availableMicro: '19900000',
+}
+
+/** Four fifths of the credits are used. */
+export const balanceAlert: AlertEvent = {
+  type: 'BalanceThresholdReached',
+  data: {
+    ...{ percent: 80, grantedMicro: '100000000', balance: alertBalance },
+    reachedAt: '2026-01-31T10:05:11.604Z',
+  },
+}
+
+/** Half of what may be upscaled in a month is. */
+export const limitAlert: AlertEvent = {
+  type: 'LimitThresholdReached',
+  data: {
+    ...{ scope: 'user', key: 'u1', kind: 'units', window: 'month', unit: 'megapixels' },
+    ...{ max: 1_000, percent: 50, used: '512', balance: alertBalance },
+    ...{ windowStart: '2026-01-01T00:00:00.000Z', resetAt: '2026-02-01T00:00:00.000Z' },
+    reachedAt: '2026-01-31T10:05:11.604Z',
+  },
 }

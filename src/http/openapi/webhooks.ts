@@ -1,6 +1,16 @@
+import type { AlertEvent } from '../../../domain/account/account-events.ts'
 import { publicEventTypes } from '../../../domain/catalog.ts'
 import type { PublicEventType } from '../../../domain/catalog.ts'
 import type { JobEventView } from '../../../domain/job/job-view.ts'
+import { alertPercents } from '../../../domain/account/alerts.ts'
+import { limitKinds, limitScopes } from '../../../domain/account/limits.ts'
+import { quotaWindows } from '../../../domain/account/limit-window.ts'
+import { alertWebhook } from '../../../domain/webhook/alert-payload.ts'
+import type {
+  BalanceLowData,
+  LimitReachedData,
+  ReachedLimit,
+} from '../../../domain/webhook/alert-payload.ts'
 import { testEventType, webhookEventTypes } from '../../../domain/webhook/event-types.ts'
 import {
   testWebhookBody,
@@ -12,11 +22,12 @@ import { deliveryStatuses } from '../../queries/list-webhook-deliveries.ts'
 import type { WebhookDeliveryView } from '../../queries/list-webhook-deliveries.ts'
 import type { WebhookEndpointView } from '../../queries/list-webhook-endpoints.ts'
 import { webhookEndpointRequestSchema } from '../webhooks.controller.ts'
-import { deliveryId, endpointId, transitions } from './examples.ts'
+import { balanceAlert, deliveryId, endpointId, limitAlert } from './examples.ts'
+import { orgId, transitions } from './examples.ts'
 import type { Content, Operation, Parameter, PathItem } from './openapi.ts'
 import { example, json } from './route.ts'
-import { choice, count, jsonOf, listOf, object, orNull, pageOf, published } from './schema.ts'
-import { ref, text, time, url, uuid } from './schema.ts'
+import { amount, choice, count, jsonOf, listOf, object, orNull, pageOf } from './schema.ts'
+import { published, ref, text, time, url, uuid } from './schema.ts'
 import type { Schema } from './schema.ts'
 
 /** What each event means, for lists, streams, sockets and webhooks alike. */
@@ -33,6 +44,66 @@ export const eventMeanings: Readonly<Record<PublicEventType, string>> = {
   'job.requeued': 'An ended job was put back in the queue.',
 }
 
+/** What an endpoint can hear of the account, if it asks for it. */
+const alertMeanings = {
+  'balance.low':
+    'Of what was granted, or of a limit on spend, 50, 80 or 100 % are used; each is told once, and ' +
+    'again only after a grant that brought the balance below it, or in the next day or month.',
+  'limit.reached':
+    'Of a limit on units, 50, 80 or 100 % are used, with what open jobs can still use; each is ' +
+    'told once in a day or month.',
+} as const
+
+const percent: Schema = {
+  ...{ type: 'integer', enum: alertPercents },
+  description: 'What is used at least.',
+}
+const sequence = count('The revision of the account: drop what is lower than what you know.')
+
+const alertSchemas: Readonly<Record<string, Schema>> = {
+  BalanceLow: alertOf('balance.low', 'BalanceLowData'),
+  BalanceLowData: object<BalanceLowData>('The money of the account, micro-credits.', {
+    orgId: uuid('The organisation.'),
+    percent,
+    granted: orNull(
+      amount('What 100 % is: the grants with something left at the last one, and the overdraft.'),
+    ),
+    posted: amount('What the account has.'),
+    held: amount('What open jobs have reserved.'),
+    overdraft: amount('How far it may go below zero.'),
+    available: amount('posted − held + overdraft.'),
+    limit: { anyOf: [ref('ReachedLimit'), { type: 'null' }], description: 'Null: the balance.' },
+    sequence,
+  }),
+  LimitReached: alertOf('limit.reached', 'LimitReachedData'),
+  LimitReachedData: object<LimitReachedData>('A limit and what is used of it.', {
+    ...{ orgId: uuid('The organisation.'), percent, limit: ref('ReachedLimit'), sequence },
+  }),
+  ReachedLimit: object<ReachedLimit>('A limit as it was set, and how much of it is used.', {
+    scope: choice(limitScopes, 'Whose use is counted.'),
+    key: orNull(text('The user or provider who has used it.')),
+    kind: choice(limitKinds, 'What is counted.'),
+    window: choice(quotaWindows, 'Per what.'),
+    unit: orNull(text('What is counted when the kind is units.')),
+    max: { type: ['integer', 'string'], description: 'As it was set.' },
+    used: amount('Units, or micro-credits when the kind is spend; open jobs included.'),
+    windowStart: time('When the day or month began.'),
+    resetAt: time('When the next one begins.'),
+  }),
+}
+
+function alertOf(type: string, data: string): Schema {
+  return {
+    type: 'object',
+    required: ['type', 'timestamp', 'data'],
+    properties: {
+      type: { const: type },
+      timestamp: time('When it was reached.'),
+      data: ref(data),
+    },
+  }
+}
+
 const secret = { type: 'string', pattern: '^whsec_[A-Za-z0-9+/]+=*$' } as const
 
 const endpoint = {
@@ -45,6 +116,7 @@ const endpoint = {
 }
 
 export const webhookSchemas: Readonly<Record<string, Schema>> = {
+  ...alertSchemas,
   WebhookEndpointRequest: published(webhookEndpointRequestSchema),
   WebhookEndpoint: object<WebhookEndpointView>('Where webhooks of an organisation go.', endpoint),
   NewWebhookEndpoint: object<WebhookEndpointView & { secret: string }>(
@@ -65,10 +137,10 @@ export const webhookSchemas: Readonly<Record<string, Schema>> = {
   WebhookDelivery: object<WebhookDeliveryView>('An event on its way to one receiver.', {
     deliveryId: text('The `webhook-id` of every attempt.'),
     endpointId: orNull(uuid('The endpoint; null for the webhook of a job.')),
-    jobId: orNull(uuid('The job that it tells of.')),
+    jobId: orNull(uuid('The job that it tells of; null for the account.')),
     url: text('Where it goes.'),
     type: text('What happened.'),
-    sequence: count('The revision of the job.'),
+    sequence: count('The revision of the job, or of the account.'),
     status: choice(deliveryStatuses, 'Whether it has arrived, or is given up.'),
     attempts: count('Attempts that are over.'),
     nextAttemptAt: orNull(time('When the next one is due, while it is pending.')),
@@ -150,6 +222,8 @@ export const webhooks: Readonly<Record<string, PathItem>> = {
   ...Object.fromEntries(
     Object.values(publicEventTypes).map((type) => [type, { post: jobDelivery(type) }]),
   ),
+  'balance.low': { post: alertDelivery('BalanceLow', balanceAlert) },
+  'limit.reached': { post: alertDelivery('LimitReached', limitAlert) },
   [testEventType]: { post: testDelivery() },
 }
 
@@ -157,6 +231,12 @@ function jobDelivery(type: PublicEventType): Operation {
   const known = transitions.find((transition) => transition.type === type)
   const content = json('WebhookEvent', known && example(bodyOf(known)))
   return deliveryOf(type, eventMeanings[type], content)
+}
+
+function alertDelivery(schema: string, event: AlertEvent): Operation {
+  const webhook = alertWebhook(event, { orgId, sequence: 41 })
+  const content = json(schema, example(jsonOf(webhook)))
+  return deliveryOf(webhook.type, alertMeanings[webhook.type], content)
 }
 
 function testDelivery(): Operation {

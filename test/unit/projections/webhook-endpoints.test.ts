@@ -124,6 +124,77 @@ describe('a registered endpoint', () => {
   })
 })
 
+describe('an alert', () => {
+  const moneyOnly = a.registerEndpoint('e1', { events: ['balance.low'] })
+  const both = a.registerEndpoint('e2', { events: ['balance.low', 'limit.reached'] })
+  const silent = a.registerEndpoint('e3')
+  const limits = a.setLimits([
+    a.limit({ kind: 'spend', window: 'day', max: 100 }),
+    a.limit({ kind: 'units', window: 'month', unit: 'megapixels', max: 20 }),
+  ])
+  const commands = [
+    ...[moneyOnly, both, silent, a.grant('g1', 100n), a.setLimits([]), a.hold('h1', 60n)],
+    ...[a.use('u1', 'h1', 55n), limits],
+  ]
+
+  test('goes to the endpoints that ask for it, under the id of its event', async () => {
+    const { rows, account, deliveries } = world()
+    const events = account(commands)
+    await rows.page(events)
+    expect(told(deliveries())).toEqual([
+      ...['e1 balance.low', 'e2 balance.low'],
+      ...['e1 balance.low', 'e2 balance.low'],
+      'e2 limit.reached',
+    ])
+    const ids = events.filter(a.isAlert).map(({ id }) => id)
+    expect(deliveries().map(({ deliveryId }) => deliveryId)).toEqual([
+      ...[`${ids[0]}.e1`, `${ids[0]}.e2`, `${ids[1]}.e1`, `${ids[1]}.e2`, `${ids[2]}.e2`],
+    ])
+    expect(new Set(deliveries().map(({ jobId }) => jobId))).toEqual(new Set([null]))
+  })
+
+  test('says what is used of what, and where the money stands', async () => {
+    const { rows, account, deliveries } = world()
+    await rows.page(account(commands))
+    const [, low, , spent, units] = deliveries().map(({ body }) => JSON.parse(body) as unknown)
+    const money = { posted: '45', held: '5', overdraft: '0', available: '40' }
+    expect(low).toEqual({
+      type: 'balance.low',
+      timestamp: job.at(3),
+      data: {
+        ...{ orgId: 'acme', percent: 50, granted: '100', ...money, limit: null },
+        sequence: expect.any(Number),
+      },
+    })
+    expect(spent).toMatchObject({
+      type: 'balance.low',
+      data: { percent: 50, granted: null, ...money, limit: { kind: 'spend', used: '60' } },
+    })
+    expect(units).toEqual({
+      type: 'limit.reached',
+      timestamp: job.at(1),
+      data: {
+        ...{ orgId: 'acme', percent: 50, sequence: expect.any(Number) },
+        limit: {
+          ...{ scope: 'org', key: null, kind: 'units', window: 'month', unit: 'megapixels' },
+          ...{ max: 20, used: '12' },
+          ...{ windowStart: '2026-01-01T00:00:00.000Z', resetAt: '2026-02-01T00:00:00.000Z' },
+        },
+      },
+    })
+  })
+
+  test('may be seen twice', async () => {
+    const { rows, account, deliveries } = world()
+    const events = account(commands)
+    await rows.pages(...events.map((each) => [each, each]))
+    const once = rows.everything()
+    await rows.pages(...events.map((each) => [each]))
+    expect(rows.everything()).toEqual(once)
+    expect(deliveries()).toHaveLength(5)
+  })
+})
+
 test('an org without endpoints has no row', async () => {
   const { rows, account, endpoints } = world()
   await rows.page(account([a.issueKey('k1'), a.grant('g1', 10n), a.hold('h1', 5n)]))
