@@ -47,8 +47,8 @@ export const eventMeanings: Readonly<Record<PublicEventType, string>> = {
 /** What an endpoint can hear of the account, if it asks for it. */
 const alertMeanings = {
   'balance.low':
-    'Of what was granted, or of a limit on spend, 50, 80 or 100 % are used; each is told once, and ' +
-    'again only after a grant that brought the balance below it, or in the next day or month.',
+    'Of what was granted, or of a limit on spend, 50, 80 or 100 % are used; each is told once, ' +
+    'and again only after a grant that brought the balance below it, or in the next day or month.',
   'limit.reached':
     'Of a limit on units, 50, 80 or 100 % are used, with what open jobs can still use; each is ' +
     'told once in a day or month.',
