@@ -1,0 +1,168 @@
+import type { Clock } from '../domain/ports/clock.ts'
+import type { EventFeed, FeedPage } from '../domain/ports/event-feed.ts'
+import type { EventPublisher, Publication } from '../domain/ports/event-publisher.ts'
+import type { RelayCheckpoint, RelayStand } from '../domain/ports/relay-checkpoint.ts'
+import type { Loop, LoopReport } from './loop.ts'
+import { repeat } from './repeat.ts'
+import type { Turn } from './repeat.ts'
+
+// One relay carries the log to those who follow it live; the others wait for its lease to end.
+//
+//   waiting ── acquire ──▶ publishing ── error, stop ──▶ release ──▶ waiting
+//                             │   ▲
+//                             ▼   │ page published, then the checkpoint moved
+//                          read a page
+//
+// A relay that dies between the two leaves a page that is published again by the next one; one
+// that sleeps through its lease may publish a page late. Readers drop both by their positions.
+
+/** Events per page at most: what a takeover publishes twice. */
+const pageEventsMax = 1_000
+/** The feed's hint may be lost; then this is how late an event is published, ms. */
+const idleMs = 500
+const leaseMs = 15_000
+/** How often a relay that has nothing to do says that it is there, ms. */
+const keepEveryMs = 5_000
+/** How often a waiting relay looks whether the lease is free, ms. */
+const acquireEveryMs = 2_000
+
+export type RelayOptions = {
+  readonly feed: EventFeed
+  readonly publisher: EventPublisher
+  readonly checkpoint: RelayCheckpoint
+  readonly clock: Clock
+  /** Names the process, for those who look at the lease. */
+  readonly owner: string
+  readonly report: LoopReport
+}
+
+type Held = {
+  readonly epoch: number
+  readonly publication: Publication
+  stand: RelayStand
+  keptAt: number
+  /** The next page, read while the last one was being published. */
+  next: Promise<FeedPage> | null
+}
+
+/** Publishes the log, a page at a time, for as long as it holds the lease. */
+export class Relay {
+  readonly #options: RelayOptions
+  #held: Held | null = null
+
+  constructor(options: RelayOptions) {
+    this.#options = options
+  }
+
+  loop(): Loop {
+    const { clock, report, feed } = this.#options
+    const loop = repeat({
+      ...{ name: 'relay', clock, report },
+      turn: () => this.turn(),
+      idle: (signal) =>
+        this.#held ? feed.wait(idleMs, signal) : clock.sleep(acquireEveryMs, signal),
+    })
+    return {
+      ...loop,
+      stop: async (signal) => {
+        await loop.stop(signal)
+        await this.#drop()
+      },
+    }
+  }
+
+  async turn(): Promise<Turn> {
+    try {
+      this.#held ??= await this.#acquire()
+      return this.#held ? await this.#carry(this.#held) : 'idle'
+    } catch (error) {
+      // Whether the last step was done is not known: the next one starts from the checkpoint.
+      await this.#drop()
+      throw error
+    }
+  }
+
+  async #acquire(): Promise<Held | null> {
+    const { publisher, checkpoint, clock, owner, report } = this.#options
+    const now = clock.now()
+    const lease = await checkpoint.acquire({ owner, now, leaseMs })
+    if (!lease) return null
+    const { epoch, stand } = lease
+    try {
+      const publication = await publisher.open()
+      report('info', { epoch, position: stand.position }, 'relay took over')
+      return { epoch, publication, stand, keptAt: Number.NEGATIVE_INFINITY, next: null }
+    } catch (error) {
+      await checkpoint.release(epoch)
+      throw error
+    }
+  }
+
+  async #carry(held: Held): Promise<Turn> {
+    const { feed, clock } = this.#options
+    const isKept = clock.now() - held.keptAt < keepEveryMs
+    if (!isKept && !(await this.#keep(held))) return 'idle'
+    const from = held.stand.position ?? feed.start
+    const page = await (held.next ?? feed.readPage(from, pageEventsMax))
+    held.next = null
+    if (page.events.length === 0) return 'idle'
+    if (page.events.length === pageEventsMax) held.next = this.#readAhead(page.position)
+    const mark = await held.publication.publish(page.events, held.stand.mark)
+    return (await this.#move(held, { position: page.position, mark })) ? 'busy' : 'idle'
+  }
+
+  /** Looks whether all is as the checkpoint says, and extends the lease. */
+  async #keep(held: Held): Promise<boolean> {
+    const { report } = this.#options
+    const { mark } = held.stand
+    if (mark === null || (await held.publication.holds(mark))) return this.#move(held, held.stand)
+    const { epoch } = held
+    report('warn', { epoch }, 'what was published is gone: publishing from the start of the log')
+    held.next = null
+    return await this.#move(held, { position: null, mark: null })
+  }
+
+  /** Moves the checkpoint. False when another relay has taken over. */
+  async #move(held: Held, to: RelayStand): Promise<boolean> {
+    const { checkpoint, clock, report } = this.#options
+    const { epoch, stand } = held
+    const now = clock.now()
+    const isMine = await checkpoint.move({ epoch, from: stand.position, to, now, leaseMs })
+    if (!isMine) {
+      report('warn', { epoch }, 'another relay has taken over')
+      await this.#drop()
+      return false
+    }
+    held.stand = to
+    held.keptAt = now
+    return true
+  }
+
+  #readAhead(position: string): Promise<FeedPage> {
+    const page = this.#options.feed.readPage(position, pageEventsMax)
+    // Whoever takes it hears of its failure; it may also be taken by nobody.
+    page.catch(() => undefined)
+    return page
+  }
+
+  async #drop(): Promise<void> {
+    const held = this.#held
+    if (!held) return
+    this.#held = null
+    // A lease that cannot be released ends by itself.
+    await Promise.allSettled([
+      ...[held.next, held.publication.close()],
+      this.#options.checkpoint.release(held.epoch),
+    ])
+  }
+}
+
+/** Events that are not published yet; more than `limit` are not counted. */
+export async function relayLag(
+  { feed, checkpoint }: Pick<RelayOptions, 'feed' | 'checkpoint'>,
+  limit: number,
+): Promise<number> {
+  const { position } = await checkpoint.stand()
+  const { events } = await feed.readPage(position ?? feed.start, limit)
+  return events.length
+}
