@@ -77,7 +77,7 @@ class Kept {
     this.bytes += chunk.byteLength
     if (this.file) return this.file.writeFile(chunk)
     // The source may use its buffer again for the next chunk.
-    this.#chunks.push(Uint8Array.from(chunk))
+    this.#chunks.push(new Uint8Array(chunk))
     if (this.bytes <= memoryBytesMax) return
     this.file = await openNameless(this.#folder)
     await this.file.writeFile(this.taken())

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { GenericContainer, getContainerRuntimeClient, Wait } from 'testcontainers'
+import { removeContainer } from './end-shared.ts'
 import type { RunPlace } from './once-in-run.ts'
 import { ownAccount, type S3Server } from './s3-server.ts'
 
@@ -35,7 +36,7 @@ export async function dockerServer({ folder }: RunPlace, port: number): Promise<
       if (id !== null) await engine.getById(id).kill()
     },
     stop: async () => {
-      if (id !== null) await engine.getById(id).remove({ force: true, v: true })
+      if (id !== null) await removeContainer(id)
       id = null
     },
   }
