@@ -17,8 +17,8 @@ import { waitFor } from './wait-for.ts'
 
 const givenVariable = 'WEIR_TEST_KAFKA_BROKERS'
 const servesMs = 120_000
-/** Maven may have to fetch it first. */
-const sharedMs = 420_000
+/** Time for whoever asks first, ms: Maven may have to fetch it. */
+export const sharedMs = 420_000
 
 const isDockerLikely = 'DOCKER_HOST' in process.env || existsSync('/var/run/docker.sock')
 

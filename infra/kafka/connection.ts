@@ -1,0 +1,163 @@
+import { type Admin, Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
+import type { Clock } from '../../domain/ports/clock.ts'
+import { type KafkaReport, reportTo } from './log.ts'
+import { type KafkaSettings, kafkaTopics, type KafkaTopics, type TopicPlan } from './settings.ts'
+
+const connectionTimeoutMs = 3_000
+const requestTimeoutMs = 10_000
+const createTimeoutMs = 10_000
+
+/** Of requests that are safe to repeat. */
+const retry = { initialRetryTime: 100, maxRetryTime: 2_000, factor: 0.2, multiplier: 2, retries: 5 }
+
+/** What a partition of a topic holds. */
+export type PartitionRange = {
+  readonly partition: number
+  /** Offset of the first record. */
+  readonly low: number
+  /** Offset that the next record will get. */
+  readonly high: number
+}
+
+/** Something that moves on as long as it works. */
+export type Progress = { readonly consumer: string; readonly progressAtMs: number }
+
+/** What one process shares of Kafka: settings, topics, and a connection for administration. */
+export class KafkaConnection {
+  readonly settings: KafkaSettings
+  readonly topics: KafkaTopics
+  readonly clock: Clock
+  readonly report: KafkaReport
+  readonly #consumers = new Set<Progress>()
+  #admin: Promise<Admin> | null = null
+  #known = new Set<string>()
+
+  constructor(settings: KafkaSettings, clock: Clock, report: KafkaReport) {
+    this.settings = settings
+    this.topics = kafkaTopics(settings)
+    this.clock = clock
+    this.report = report
+  }
+
+  /** One for each consumer: kafkajs shares the offsets of a group within a client. */
+  newClient(): Kafka {
+    return new Kafka(clientConfig(this.settings, this.report))
+  }
+
+  /** Consumers of this process and when each has moved on last, for the metric. */
+  progress(): readonly Progress[] {
+    return [...this.#consumers]
+  }
+
+  /** Shows a consumer in `progress` until the returned function is called. */
+  watch(consumer: Progress): () => void {
+    this.#consumers.add(consumer)
+    return () => void this.#consumers.delete(consumer)
+  }
+
+  /** Makes the topics that are not there. */
+  async ensureTopics(plans: readonly TopicPlan[]): Promise<void> {
+    const unknown = plans.filter(({ topic }) => !this.#known.has(topic))
+    if (unknown.length === 0) return
+    await this.#withAdmin(async (admin) => {
+      const present = new Set(await admin.listTopics())
+      const missing = unknown.filter(({ topic }) => !present.has(topic))
+      if (missing.length === 0) return
+      const topics = missing.map(topicConfig)
+      await admin.createTopics({ topics, timeout: createTimeoutMs })
+    })
+    for (const { topic } of unknown) this.#known.add(topic)
+  }
+
+  /** After an error: topics may be gone, and are looked for the next time. */
+  forgetTopics(): void {
+    this.#known = new Set()
+  }
+
+  async clusterId(): Promise<string> {
+    const { clusterId } = await this.#withAdmin((admin) => admin.describeCluster())
+    return clusterId
+  }
+
+  async partitionCount({ topic }: TopicPlan): Promise<number> {
+    const { topics } = await this.#withAdmin((admin) =>
+      admin.fetchTopicMetadata({ topics: [topic] }),
+    )
+    return topics[0]?.partitions.length ?? 0
+  }
+
+  /** Sorted by partition. */
+  async ranges({ topic }: TopicPlan): Promise<readonly PartitionRange[]> {
+    const offsets = await this.#withAdmin((admin) => admin.fetchTopicOffsets(topic))
+    return offsets
+      .map(({ partition, low, high }) => ({ partition, low: Number(low), high: Number(high) }))
+      .sort((a, b) => a.partition - b.partition)
+  }
+
+  /** What the group has committed for a partition, with the text committed beside it. */
+  async committed(groupId: string, { topic }: TopicPlan, partition: number) {
+    const offsets = await this.#withAdmin((admin) =>
+      admin.fetchOffsets({ groupId, topics: [topic] }),
+    )
+    const found = offsets[0]?.partitions.find((each) => each.partition === partition)
+    const offset = Number(found?.offset ?? -1)
+    return offset < 0 ? null : { offset, metadata: found?.metadata ?? '' }
+  }
+
+  async close(): Promise<void> {
+    const admin = this.#admin
+    this.#admin = null
+    if (admin) await admin.then((connected) => connected.disconnect()).catch(() => undefined)
+  }
+
+  async #withAdmin<T>(use: (admin: Admin) => Promise<T>): Promise<T> {
+    const connecting = (this.#admin ??= this.#connectAdmin())
+    try {
+      return await use(await connecting)
+    } catch (error) {
+      // What an error leaves of a connection is not relied on.
+      if (this.#admin === connecting) await this.close()
+      throw error
+    }
+  }
+
+  async #connectAdmin(): Promise<Admin> {
+    const admin = this.newClient().admin()
+    await admin.connect()
+    return admin
+  }
+}
+
+function clientConfig(settings: KafkaSettings, report: KafkaReport): KafkaConfig {
+  const { brokers, clientId, ssl, sasl } = settings
+  return {
+    brokers: [...brokers],
+    clientId,
+    ssl,
+    ...(sasl ? { sasl: loginOf(sasl) } : {}),
+    connectionTimeout: connectionTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    retry,
+    logLevel: logLevel.WARN,
+    logCreator: reportTo(report),
+  }
+}
+
+/** kafkajs names each mechanism in a type of its own. */
+function loginOf({ mechanism, username, password }: NonNullable<KafkaSettings['sasl']>) {
+  return { mechanism, username, password } as SASLOptions
+}
+
+function topicConfig({ topic, partitions, replication, retentionMs }: TopicPlan) {
+  return {
+    topic,
+    numPartitions: partitions,
+    replicationFactor: replication,
+    configEntries: [
+      { name: 'cleanup.policy', value: 'delete' },
+      { name: 'retention.ms', value: String(retentionMs) },
+      // Only whole segments are deleted.
+      { name: 'segment.ms', value: String(Math.min(retentionMs, 86_400_000)) },
+    ],
+  }
+}

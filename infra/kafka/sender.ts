@@ -1,0 +1,97 @@
+import type { Message, Producer } from 'kafkajs'
+import { Batcher } from '../batcher.ts'
+import type { KafkaConnection } from './connection.ts'
+import type { TopicPlan } from './settings.ts'
+
+/** A record for a topic of one partition. */
+export type HintRecord = {
+  readonly to: TopicPlan
+  readonly key: string | Buffer | null
+  readonly value: string | Buffer | null
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+type Waiting = { readonly record: HintRecord; readonly done: (isSent: boolean) => void }
+
+const batchMax = 500
+/** Whoever listens reads in batches: under load one every few milliseconds is enough. */
+const restMs = 2
+/** Beyond it records are lost at once: Kafka has been away for long. */
+const waitingMax = 10_000
+const ackTimeoutMs = 5_000
+
+/**
+ * Sends records that may be lost, in their order: one batch at a time. A batch that cannot be sent
+ * is lost with all of it, and the next one is sent over a new connection.
+ */
+export class KafkaSender {
+  readonly #connection: KafkaConnection
+  readonly #batcher: Batcher<Waiting>
+  #producer: Producer | null = null
+  #waiting = 0
+  #isClosed = false
+
+  constructor(connection: KafkaConnection) {
+    this.#connection = connection
+    this.#batcher = new Batcher<Waiting>({
+      inFlightMax: 1,
+      batchMax,
+      restMs,
+      run: (batch) => this.#run(batch),
+    })
+  }
+
+  /** Resolves when the record was taken by the broker, or with false when it is lost. */
+  send(record: HintRecord): Promise<boolean> {
+    if (this.#isClosed || this.#waiting >= waitingMax) return Promise.resolve(false)
+    this.#waiting += 1
+    return new Promise((done) => this.#batcher.add({ record, done }))
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#drop()
+  }
+
+  async #run(batch: readonly Waiting[]): Promise<void> {
+    const isSent = await this.#send(batch.map(({ record }) => record)).then(
+      () => true,
+      () => this.#drop().then(() => false),
+    )
+    this.#waiting -= batch.length
+    for (const { done } of batch) done(isSent)
+  }
+
+  async #send(records: readonly HintRecord[]): Promise<void> {
+    const plans = [...new Map(records.map(({ to }) => [to.topic, to])).values()]
+    await this.#connection.ensureTopics(plans)
+    const producer = this.#producer ?? (await this.#connect())
+    const topicMessages = plans.map(({ topic }) => ({
+      topic,
+      messages: records.filter(({ to }) => to.topic === topic).map(messageOf),
+    }))
+    await producer.sendBatch({ topicMessages, acks: 1, timeout: ackTimeoutMs })
+  }
+
+  async #connect(): Promise<Producer> {
+    const producer = this.#connection.newClient().producer({
+      allowAutoTopicCreation: false,
+      createPartitioner: () => () => 0,
+      retry: { retries: 1 },
+    })
+    this.#producer = producer
+    await producer.connect()
+    return producer
+  }
+
+  async #drop(): Promise<void> {
+    const producer = this.#producer
+    this.#producer = null
+    this.#connection.forgetTopics()
+    await producer?.disconnect().catch(() => undefined)
+  }
+}
+
+function messageOf({ key, value, headers }: HintRecord): Message {
+  return { key, value, partition: 0, ...(headers ? { headers } : {}) }
+}

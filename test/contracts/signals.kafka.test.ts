@@ -1,0 +1,58 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import type { KafkaConnection } from '../../infra/kafka/connection.ts'
+import { KafkaSender } from '../../infra/kafka/sender.ts'
+import { KafkaSignals } from '../../infra/kafka/signals.ts'
+import { describeKafka } from '../support/describe-kafka.ts'
+import { openKafka } from '../support/kafka.ts'
+import { kafkaBrokers, sharedMs } from '../support/kafka-broker.ts'
+import { waitFor } from '../support/wait-for.ts'
+import { signalsContract } from './signals.contract.ts'
+
+describeKafka('over Kafka', () => {
+  let connection: KafkaConnection
+  let sender: KafkaSender
+  let signals: KafkaSignals
+
+  beforeAll(async () => {
+    connection = openKafka(await kafkaBrokers())
+    sender = new KafkaSender(connection)
+    signals = new KafkaSignals(connection, sender)
+  }, sharedMs)
+
+  afterAll(async () => {
+    await signals.close()
+    await sender.close()
+    await connection.close()
+  })
+
+  signalsContract(() => signals)
+
+  test('every process hears, one that begins later from then on', async () => {
+    const later = new KafkaSignals(connection, sender)
+    const heard: unknown[] = []
+    const heardLater: unknown[] = []
+    const stop = await signals.subscribe('job_cancel', (payload) => heard.push(payload))
+    await signals.publish('job_cancel', { jobIds: ['a'] })
+    await later.subscribe('job_cancel', (payload) => heardLater.push(payload))
+    await signals.publish('job_cancel', { jobIds: ['b'] })
+    await waitFor('both', () => heard.length === 2 && heardLater.length > 0)
+    expect(heardLater).toEqual([{ jobIds: ['b'] }])
+    await later.close()
+    await stop()
+  })
+
+  test('a record that is no signal is ignored', async () => {
+    const heard: unknown[] = []
+    const stop = await signals.subscribe('job_cancel', (payload) => heard.push(payload))
+    await sender.send({ to: connection.topics.updates, key: 'job_cancel', value: 'no JSON' })
+    await signals.publish('job_cancel', { jobIds: ['j'] })
+    await waitFor('the signal', () => heard.length > 0)
+    expect(heard).toEqual([{ jobIds: ['j'] }])
+    await stop()
+  })
+
+  test('a signal that no record can carry is dropped and counted', async () => {
+    await signals.publish('job_progress', { jobId: 'j', message: 'x'.repeat(1_000_000) })
+    expect(signals.dropped).toBe(1)
+  })
+})
