@@ -127,7 +127,7 @@ module.exports = {
   options: {
     doNotFollow: { path: 'node_modules' },
     // The peer stack has packages of its own, installed when the benchmark first runs.
-    exclude: { path: '^(dist|\\.weir|\\.cache|bench/peers)/' },
+    exclude: { path: '^(dist|client/dist|\\.weir|\\.cache|bench/peers)/' },
     tsConfig: { fileName: 'tsconfig.json' },
     // Types count: an import that is erased still says who knows whom.
     tsPreCompilationDeps: true,

@@ -40,7 +40,17 @@ const impureImports = [
 ]
 
 export default tseslint.config(
-  { ignores: ['**/node_modules/', 'dist/', '.weir/', '.cache/', 'coverage/', 'admin/dist/'] },
+  {
+    ignores: [
+      '**/node_modules/',
+      'dist/',
+      'client/dist/',
+      '.weir/',
+      '.cache/',
+      'coverage/',
+      'admin/dist/',
+    ],
+  },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   eslint.configs.recommended,
   ...tseslint.configs.strictTypeChecked,
@@ -113,7 +123,10 @@ export default tseslint.config(
   },
   {
     // Where the outside world enters: rows, packets, parsed JSON.
-    files: ['infra/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts'],
+    files: [
+      ...['infra/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts'],
+      ...['client/request.ts', 'client/webhook.ts'],
+    ],
     rules: { '@typescript-eslint/consistent-type-assertions': ['error', { assertionStyle: 'as' }] },
   },
   {

@@ -88,7 +88,7 @@ function listFiles(folder, found = []) {
   if (!existsSync(join(root, folder))) return found
   for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
     const path = `${folder}/${entry.name}`
-    if (entry.name === 'node_modules') continue
+    if (entry.name === 'node_modules' || entry.name === 'dist') continue
     if (entry.isDirectory()) listFiles(path, found)
     else found.push(path)
   }
