@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { printableCluster, readCluster, type ClusterConfig } from './cluster-config.ts'
+import { readerOf, type Environment, type Parsed } from './environment.ts'
 
 export const roles = ['api', 'worker', 'projector'] as const
 export type Role = (typeof roles)[number]
@@ -42,14 +44,14 @@ export interface Config {
   readonly isTracingOn: boolean
   /** Where errors are reported, Sentry-compatible; absent: nowhere. */
   readonly sentryDsn: string | undefined
+  /** Absent: everything is on this machine. */
+  readonly cluster: ClusterConfig | undefined
 }
 
 /** Environment variables that weir cannot start with; the message has one sentence for each. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
 }
-
-type Environment = Readonly<Record<string, string | undefined>>
 
 /**
  * Reads the environment, the only place that does.
@@ -58,7 +60,7 @@ type Environment = Readonly<Record<string, string | undefined>>
  */
 export function readConfig(environment: Environment = process.env): Config {
   const problems: string[] = []
-  const read = reader(environment, problems)
+  const read = readerOf(environment, problems)
   const host = read.text('WEIR_HOST', '127.0.0.1')
   const home = resolve(read.text('WEIR_HOME', '.weir'))
   const chosenRoles = read.list('WEIR_ROLES', parseRole)
@@ -86,6 +88,7 @@ export function readConfig(environment: Environment = process.env): Config {
     isTracingOn: hasTraceEndpoint((name, otherwise) => read.text(name, otherwise)),
     sentryDsn: read.parsed('SENTRY_DSN', parseDsn),
     drainMs: read.integer('WEIR_DRAIN_MS', 8_000, { min: 0, max: 3_600_000 }),
+    cluster: readCluster(environment, read, problems),
   }
   problems.push(...conflicts(config))
   if (problems.length > 0) throw new ConfigError(problems.join('\n'))
@@ -112,6 +115,9 @@ function conflicts(config: Config): string[] {
   }
   if (config.roles.length > 0 && config.databaseUrl === undefined) {
     problems.push('DATABASE_URL must be set when WEIR_ROLES is: only the launcher starts Postgres.')
+  }
+  if (config.roles.length > 0 && config.cluster && config.secretKey === undefined) {
+    problems.push('WEIR_SECRET_KEY must be set: processes of a cluster share no folder to find it.')
   }
   return problems
 }
@@ -153,6 +159,7 @@ export function roleEnvironment(config: Config, role: Role): Record<string, stri
     WEIR_LEASE_MS: String(config.leaseMs),
     WEIR_DRAIN_MS: String(config.drainMs),
     SENTRY_DSN: config.sentryDsn,
+    ...config.cluster?.variables,
   }
 }
 
@@ -163,6 +170,7 @@ export function printableConfig(config: Config): Record<string, unknown> {
     databaseUrl: config.databaseUrl === undefined ? undefined : withoutPassword(config.databaseUrl),
     secretKey: config.secretKey === undefined ? 'in WEIR_HOME' : 'given',
     sentryDsn: config.sentryDsn === undefined ? undefined : 'given',
+    cluster: config.cluster && printableCluster(config.cluster),
   }
 }
 
@@ -219,8 +227,6 @@ function isErrorWithCode(error: unknown, code: string): boolean {
   return typeof error === 'object' && error !== null && 'code' in error && error.code === code
 }
 
-type Parsed<T> = { readonly value: T } | { readonly problem: string }
-
 function parseSecretKey(text: string): Parsed<Uint8Array> {
   const bytes = Buffer.from(text, 'base64')
   const isBase64 = /^[A-Za-z0-9+/_-]+={0,2}$/.test(text)
@@ -270,47 +276,4 @@ function parseRole(text: string): Parsed<Role> {
 function parseLogLevel(text: string): Parsed<LogLevel> {
   const level = logLevels.find((known) => known === text)
   return level ? { value: level } : { problem: `must be one of ${logLevels.join(', ')}` }
-}
-
-interface Reader {
-  text(name: string, fallback: string): string
-  integer(name: string, fallback: number, range: { min: number; max: number }): number
-  flag(name: string, fallback: 'true' | 'false'): boolean
-  parsed<T>(name: string, parse: (text: string) => Parsed<T>): T | undefined
-  list<T>(name: string, parse: (text: string) => Parsed<T>): T[]
-}
-
-/** Readers that note what is wrong and go on, so that a user sees every mistake at once. */
-function reader(environment: Environment, problems: string[]): Reader {
-  const text = (name: string, fallback: string): string => environment[name]?.trim() || fallback
-  const accepted = <T>(name: string, parsed: Parsed<T>): T | undefined => {
-    if ('value' in parsed) return parsed.value
-    problems.push(`${name} ${parsed.problem}.`)
-    return undefined
-  }
-  return {
-    text,
-    integer: (name, fallback, { min, max }) => {
-      const given = text(name, String(fallback))
-      const value = /^\d{1,9}$/.test(given) ? Number(given) : NaN
-      if (value >= min && value <= max) return value
-      problems.push(`${name} must be a whole number from ${min} to ${max}, not "${given}".`)
-      return fallback
-    },
-    flag: (name, fallback) => {
-      const given = text(name, fallback)
-      if (given === 'true' || given === 'false') return given === 'true'
-      problems.push(`${name} must be true or false, not "${given}".`)
-      return fallback === 'true'
-    },
-    parsed: (name, parse) => {
-      const given = text(name, '')
-      return given === '' ? undefined : accepted(name, parse(given))
-    },
-    list: (name, parse) => {
-      const items = text(name, '').split(',')
-      const given = items.map((item) => item.trim()).filter((item) => item !== '')
-      return given.flatMap((item) => accepted(name, parse(item)) ?? [])
-    },
-  }
 }

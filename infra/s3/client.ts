@@ -17,7 +17,8 @@ export type S3Options = {
   /** The endpoint as browsers reach it, for signed URLs; absent: the same. */
   readonly publicEndpoint?: string | undefined
   /** Absent: whatever the SDK finds: environment, profile, role of the machine or the pod. */
-  readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string }
+  readonly credentials?:
+    { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined
   /** `http://host/bucket/name` instead of `http://bucket.host/name`. */
   readonly isPathStyle: boolean
   readonly requestTimeoutMs?: number
