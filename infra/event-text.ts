@@ -1,7 +1,12 @@
 import type { EventMeta, NewEvent, RecordedEvent } from '../domain/envelope.ts'
 import type { JsonObject } from '../domain/json.ts'
 import { isoTime } from '../domain/ports/clock.ts'
-import { appendCountMax, NO_STREAM } from '../domain/ports/event-store.ts'
+import {
+  appendBytesMax,
+  appendCountMax,
+  AppendTooBig,
+  NO_STREAM,
+} from '../domain/ports/event-store.ts'
 
 /** An event as stores keep it: JSON as text, which never holds NUL or half a surrogate pair. */
 export type EventText = {
@@ -27,7 +32,32 @@ const nameLengthMax = 200
 /** What every store can count to. */
 const revisionMax = 2 ** 31 - 1 - appendCountMax
 
-export function encodeEvent(event: NewEvent): EventText {
+/**
+ * The events of an append in the form that stores keep.
+ *
+ * @throws RangeError when no store could take that append: the caller is wrong, not late
+ */
+export function encodeAppend(
+  stream: string,
+  expected: number,
+  events: readonly NewEvent[],
+): readonly EventText[] {
+  assertName('stream', stream)
+  assertRevision(expected, NO_STREAM)
+  if (events.length < 1 || events.length > appendCountMax) {
+    throw new RangeError(`an append takes 1 to ${appendCountMax} events, not ${events.length}`)
+  }
+  const texts = events.map(encodeEvent)
+  const bytes = texts.reduce((sum, text) => sum + bytesOf(text), 0)
+  if (bytes > appendBytesMax) throw new AppendTooBig(bytes)
+  return texts
+}
+
+function bytesOf({ type, data, meta }: EventText): number {
+  return 2 * type.length + Buffer.byteLength(data) + Buffer.byteLength(meta)
+}
+
+function encodeEvent(event: NewEvent): EventText {
   if (!uuidPattern.test(event.id)) throw new RangeError(`event id ${event.id} is not a uuid`)
   assertName('event type', event.type)
   return {
@@ -48,15 +78,6 @@ export function decodeEvent(text: RecordedText): RecordedEvent {
     data: JSON.parse(text.data) as JsonObject,
     meta: JSON.parse(text.meta) as EventMeta,
     recordedAt: isoTime(text.recordedMs),
-  }
-}
-
-/** @throws RangeError when no store could take that append: the caller is wrong, not late */
-export function assertAppendable(stream: string, expected: number, count: number): void {
-  assertName('stream', stream)
-  assertRevision(expected, NO_STREAM)
-  if (count < 1 || count > appendCountMax) {
-    throw new RangeError(`an append takes 1 to ${appendCountMax} events, not ${count}`)
   }
 }
 

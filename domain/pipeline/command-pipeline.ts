@@ -5,6 +5,7 @@ import { isoTime } from '../ports/clock.ts'
 import type { Clock } from '../ports/clock.ts'
 import {
   appendCountMax,
+  AppendTooBig,
   NO_STREAM,
   readAll,
   RevisionConflict,
@@ -160,7 +161,20 @@ export class CommandPipeline<State, Command, Event extends StorableEvent> {
     this.#waiting.delete(stream)
   }
 
-  async #execute(stream: string, batch: readonly Waiting<State, Command, Event>[]) {
+  async #execute(
+    stream: string,
+    batch: readonly Waiting<State, Command, Event>[],
+  ): Promise<readonly Answer<State, Event>[]> {
+    try {
+      return await this.#write(stream, batch)
+    } catch (error) {
+      if (!(error instanceof AppendTooBig) || batch.length === 1) throw error
+      // What is left without an answer is for the next batch.
+      return await this.#execute(stream, batch.slice(0, Math.ceil(batch.length / 2)))
+    }
+  }
+
+  async #write(stream: string, batch: readonly Waiting<State, Command, Event>[]) {
     // A state that other processes move too is nearly always behind: reading what is new, together
     // with the other streams of the beat, costs less than an append that loses.
     let known = this.#aggregate.isShared ? undefined : this.#cache.get(stream)

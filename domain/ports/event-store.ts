@@ -9,6 +9,21 @@ export const readCountMax = 1000
 /** Most events one `append` takes. */
 export const appendCountMax = 1000
 
+/**
+ * Most bytes that the types, data and metadata of one append take, types counted twice: what an
+ * EventStoreDB takes as it comes. Events are small; big payloads travel by reference.
+ */
+export const appendBytesMax = 1_000_000
+
+/** Nothing was written, because no store takes so much at once: append fewer events. */
+export class AppendTooBig extends RangeError {
+  override readonly name = 'AppendTooBig'
+
+  constructor(bytes: number) {
+    super(`an append takes at most ${appendBytesMax} bytes, not ${bytes}`)
+  }
+}
+
 /** The stream is not at the revision that the writer had seen. Load again and decide again. */
 export class RevisionConflict extends Error {
   override readonly name = 'RevisionConflict'
@@ -35,7 +50,7 @@ export abstract class EventStore {
    * nothing: that is how an unknown outcome is resolved.
    *
    * @returns the stream's last revision after the append
-   * @throws RevisionConflict, UnknownOutcome
+   * @throws RevisionConflict, UnknownOutcome, AppendTooBig
    */
   abstract append(
     stream: string,

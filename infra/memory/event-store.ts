@@ -1,6 +1,6 @@
 import type { NewEvent, RecordedEvent } from '../../domain/envelope.ts'
 import { EventStore, readCountMax, RevisionConflict } from '../../domain/ports/event-store.ts'
-import { assertAppendable, assertReadable, decodeEvent, encodeEvent } from '../event-text.ts'
+import { assertReadable, decodeEvent, encodeAppend } from '../event-text.ts'
 import type { MemoryEventLog } from './event-log.ts'
 
 /** Streams in memory, for tests and the simulator. */
@@ -17,8 +17,7 @@ export class MemoryEventStore extends EventStore {
     expectedRevision: number,
     events: readonly NewEvent[],
   ): Promise<number> {
-    assertAppendable(stream, expectedRevision, events.length)
-    const texts = events.map(encodeEvent)
+    const texts = encodeAppend(stream, expectedRevision, events)
     const there = this.#log.streams.get(stream) ?? []
     const first = expectedRevision + 1
     if (there.length === first) {

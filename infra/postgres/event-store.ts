@@ -8,7 +8,7 @@ import {
   UnknownOutcome,
 } from '../../domain/ports/event-store.ts'
 import { Batcher, type Selection } from '../batcher.ts'
-import { assertAppendable, assertReadable, decodeEvent, encodeEvent } from '../event-text.ts'
+import { assertReadable, decodeEvent, encodeAppend } from '../event-text.ts'
 import type { EventText, RecordedText } from '../event-text.ts'
 import { integerArray, textArray, uuidArray } from './binary-array.ts'
 import { eventChannel } from './channels.ts'
@@ -81,8 +81,7 @@ export class PostgresEventStore extends EventStore {
     expectedRevision: number,
     events: readonly NewEvent[],
   ): Promise<number> {
-    assertAppendable(stream, expectedRevision, events.length)
-    const texts = events.map(encodeEvent)
+    const texts = encodeAppend(stream, expectedRevision, events)
     const bytes = texts.reduce((sum, text) => sum + text.data.length + text.meta.length, 0)
     return await new Promise((resolve, reject) => {
       this.#appends.add({

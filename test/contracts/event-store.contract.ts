@@ -3,7 +3,9 @@ import { describe, expect, test } from '@jest/globals'
 import type { NewEvent } from '../../domain/envelope.ts'
 import type { JsonObject } from '../../domain/json.ts'
 import {
+  appendBytesMax,
   appendCountMax,
+  AppendTooBig,
   NO_STREAM,
   readAll,
   readCountMax,
@@ -256,12 +258,22 @@ function contents(given: () => EventStore): void {
       expect(event?.data).toEqual({ text, [text]: [text] })
     })
 
-    test('a big payload comes back whole', async () => {
+    test('a payload as big as an append may be comes back whole', async () => {
       const stream = newStream()
-      const text = 'ä€😀\\"'.repeat(50_000)
+      // 13 bytes as JSON in UTF-8, twice, and a little for the rest.
+      const text = 'ä€😀\\"'.repeat(Math.floor((appendBytesMax - 2_000) / 26))
       await given().append(stream, NO_STREAM, [newEvent({ text }), newEvent({ text })])
       const read = await given().read(stream, 0)
       expect(read.map((event) => event.data['text'] === text)).toEqual([true, true])
+    })
+
+    test('an append that is too big is refused and writes nothing', async () => {
+      const stream = newStream()
+      const text = 'ä'.repeat(appendBytesMax / 4)
+      const tooBig = [newEvent({ text }), newEvent({ text })]
+      const append = given().append(stream, NO_STREAM, tooBig)
+      await expect(append).rejects.toBeInstanceOf(AppendTooBig)
+      expect(await given().read(stream, 0)).toEqual([])
     })
 
     test('what the caller changes afterwards does not change the log', async () => {

@@ -8,7 +8,7 @@ import { isAccountEvent } from '../../domain/catalog.ts'
 import { fold } from '../../domain/decider.ts'
 import type { DomainEvent } from '../../domain/decider.ts'
 import { DomainError } from '../../domain/errors.ts'
-import { appendCountMax, readAll } from '../../domain/ports/event-store.ts'
+import { appendBytesMax, appendCountMax, readAll } from '../../domain/ports/event-store.ts'
 import { expire, grant, hold, openAccount, settle } from '../support/account-history.ts'
 import { moneyCommand } from '../support/arbitrary-commands.ts'
 import { at } from '../support/job-history.ts'
@@ -134,6 +134,15 @@ describe('commands that arrive together', () => {
     expect((await stateOf(world)).posted).toBe(0n)
     const sizes = writer.store.appends.map(({ events }) => events.length)
     expect(Math.max(...sizes)).toBeLessThanOrEqual(appendCountMax)
+  })
+
+  test('are appended in parts when their events are bigger than one append may be', async () => {
+    const { world, writer } = await openWorld(0n)
+    const reason = 'x'.repeat(appendBytesMax / 5)
+    const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g']
+    const handled = await Promise.all(ids.map((id) => writer.issue(grant(id, 1n, { reason }))))
+    expect(handled.map(({ revision }) => revision)).toEqual([1, 2, 3, 4, 5, 6, 7])
+    expect((await stateOf(world)).posted).toBe(7n)
   })
 
   test('of 500 holds on an account that can pay 120, exactly 120 are made', async () => {

@@ -1,0 +1,153 @@
+import { createUUID, parseUUID } from '@eventstore/db-client/dist/utils/grpcUUID.js'
+import shared from '@eventstore/db-client/generated/shared_pb.js'
+import streams from '@eventstore/db-client/generated/streams_pb.js'
+import type { BatchAppendReq, BatchAppendResp } from '@eventstore/db-client/generated/streams_pb.js'
+import type { ClientDuplexStream } from '@grpc/grpc-js'
+import { NO_STREAM, RevisionConflict, UnknownOutcome } from '../../domain/ports/event-store.ts'
+import type { EventText } from '../event-text.ts'
+import type { EventStoreDbConnection, Link } from './connection.ts'
+
+/** An append under way. It is over when it was settled or given up; what comes later is ignored. */
+export type Append = {
+  /** A uuid of this very try. */
+  readonly correlationId: string
+  /** The name that the server knows. */
+  readonly streamName: string
+  readonly stream: string
+  readonly expected: number
+  readonly events: readonly EventText[]
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+  readonly isOver: () => boolean
+}
+
+/** Errors that say of an append that it was not written and never will be. */
+const definiteErrors: ReadonlyMap<string, string> = new Map([
+  ['event_store.client.AccessDenied', 'the user of the connection may not write'],
+  ['event_store.client.StreamDeleted', 'the stream was deleted'],
+  ['event_store.client.MaximumAppendSizeExceeded', 'the server takes only smaller appends'],
+  ['event_store.client.BadRequest', 'the server does not understand the append'],
+])
+const wrongRevision = 'event_store.client.WrongExpectedVersion'
+
+/**
+ * One BatchAppend call: every append is a message in one stream, answered on another one by its
+ * correlation id, so that many small appends share a call. What is in it when it breaks has an
+ * unknown outcome.
+ *
+ * No deadline is sent: the server would read it as a time on its own clock.
+ */
+export class AppendLane {
+  readonly link: Link
+  readonly #connection: EventStoreDbConnection
+  readonly #call: ClientDuplexStream<BatchAppendReq, BatchAppendResp>
+  readonly #sent = new Map<string, { readonly append: Append; readonly answersBefore: number }>()
+  /** What waits while the connection takes no more. */
+  #waiting: Append[] = []
+  #answers = 0
+  #isFull = false
+  #isBroken = false
+
+  constructor(connection: EventStoreDbConnection, link: Link) {
+    this.link = link
+    this.#connection = connection
+    this.#call = link.streams.batchAppend(connection.metadata)
+    this.#call.on('data', (response: BatchAppendResp) => this.#answered(response))
+    this.#call.on('drain', () => {
+      this.#isFull = false
+      this.#pump()
+    })
+    this.#call.on('error', (error: Error) => this.#break(error))
+    this.#call.on('end', () => this.#break(new Error('the server ended the call')))
+    const dropped = (): void => this.#break(new Error('the connection was dropped'))
+    link.dropped.addEventListener('abort', dropped, { once: true })
+  }
+
+  get isBroken(): boolean {
+    return this.#isBroken
+  }
+
+  send(append: Append): void {
+    this.#waiting.push(append)
+    this.#pump()
+  }
+
+  /** Nobody waits for the append any more. When nothing was answered since, the lane is dead. */
+  giveUp({ correlationId }: Append): void {
+    const sent = this.#sent.get(correlationId)
+    this.#sent.delete(correlationId)
+    if (sent?.answersBefore !== this.#answers) return
+    this.#connection.silent(this.link)
+    this.#break(new Error('the server does not answer'))
+  }
+
+  #pump(): void {
+    while (!this.#isFull && !this.#isBroken) {
+      const append = this.#waiting.shift()
+      if (!append) return
+      if (append.isOver()) continue
+      this.#sent.set(append.correlationId, { append, answersBefore: this.#answers })
+      this.#isFull = !this.#call.write(request(append))
+    }
+  }
+
+  #answered(response: BatchAppendResp): void {
+    this.#connection.answered()
+    this.#answers += 1
+    const correlationId = parseUUID(response.getCorrelationId()) ?? ''
+    const append = this.#sent.get(correlationId)?.append
+    this.#sent.delete(correlationId)
+    if (!append) return
+    if (response.hasSuccess()) append.resolve()
+    else append.reject(refusal(response, append))
+  }
+
+  #break(cause: Error): void {
+    if (this.#isBroken) return
+    this.#isBroken = true
+    this.#connection.failed(this.link, cause)
+    this.#call.cancel()
+    const sent = [...this.#sent.values()].map(({ append }) => append)
+    for (const append of [...sent, ...this.#waiting]) {
+      append.reject(new UnknownOutcome('the event store did not answer', { cause }))
+    }
+    this.#sent.clear()
+    this.#waiting = []
+  }
+}
+
+function request({ correlationId, streamName, expected, events }: Append): BatchAppendReq {
+  const options = new streams.BatchAppendReq.Options()
+  const identifier = new shared.StreamIdentifier()
+  identifier.setStreamName(Buffer.from(streamName))
+  options.setStreamIdentifier(identifier)
+  // The package itself sends its own empty message here; on the wire they are the same.
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- see above
+  if (expected === NO_STREAM) options.setNoStream(new shared.Empty())
+  else options.setStreamPosition(String(expected))
+  const message = new streams.BatchAppendReq()
+  message.setCorrelationId(createUUID(correlationId))
+  message.setOptions(options)
+  message.setProposedMessagesList(events.map(proposal))
+  message.setIsFinal(true)
+  return message
+}
+
+function proposal({ id, type, data, meta }: EventText): BatchAppendReq.ProposedMessage {
+  const message = new streams.BatchAppendReq.ProposedMessage()
+  message.setId(createUUID(id))
+  message.getMetadataMap().set('type', type).set('content-type', 'application/json')
+  message.setData(Buffer.from(data))
+  message.setCustomMetadata(Buffer.from(meta))
+  return message
+}
+
+function refusal(response: BatchAppendResp, { stream, expected }: Append): Error {
+  const error = response.getError()
+  const details = error?.getDetails()?.getTypeName() ?? ''
+  if (details === wrongRevision) return new RevisionConflict(stream, expected)
+  const definite = definiteErrors.get(details)
+  const said = error?.getMessage() ?? ''
+  if (definite !== undefined) return new Error(`cannot append to ${stream}: ${definite} (${said})`)
+  return new UnknownOutcome(`the event store answered: ${said}`)
+}

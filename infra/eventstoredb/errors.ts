@@ -1,0 +1,50 @@
+import { status, type Metadata, type ServiceError } from '@grpc/grpc-js'
+import type { EndPoint } from './settings.ts'
+
+/** Nothing is sent any more. */
+export class ConnectionClosed extends Error {
+  override readonly name = 'ConnectionClosed'
+
+  constructor() {
+    super('the connection to EventStoreDB is closed')
+  }
+}
+
+/** Errors after which another connection may do better: the node is gone, or not what it was. */
+const connectionCodes: ReadonlySet<number> = new Set([
+  ...[status.UNAVAILABLE, status.CANCELLED, status.INTERNAL, status.UNKNOWN],
+])
+
+/** Errors of a moment: the same call may succeed a little later. */
+const passingCodes: ReadonlySet<number> = new Set([
+  ...connectionCodes,
+  ...[status.DEADLINE_EXCEEDED, status.ABORTED, status.RESOURCE_EXHAUSTED],
+])
+
+/** The node that must be asked instead; null when the error is another one. */
+export function leaderOf(error: unknown): EndPoint | null {
+  const metadata = isServiceError(error) ? (error.metadata as Metadata | undefined) : undefined
+  if (text(metadata, 'exception') !== 'not-leader') return null
+  const [address, port] = [
+    text(metadata, 'leader-endpoint-host'),
+    Number(text(metadata, 'leader-endpoint-port')),
+  ]
+  return address !== undefined && Number.isInteger(port) ? { address, port } : null
+}
+
+export function provesConnectionBad(error: unknown): boolean {
+  return isServiceError(error) && connectionCodes.has(error.code)
+}
+
+export function isPassing(error: unknown): boolean {
+  if (error instanceof ConnectionClosed) return false
+  return leaderOf(error) !== null || !isServiceError(error) || passingCodes.has(error.code)
+}
+
+function text(metadata: Metadata | undefined, name: string): string | undefined {
+  return metadata?.get(name)[0]?.toString()
+}
+
+function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && typeof (error as Partial<ServiceError>).code === 'number'
+}

@@ -1,0 +1,107 @@
+import { randomUUID } from 'node:crypto'
+import shared from '@eventstore/db-client/generated/shared_pb.js'
+import streams from '@eventstore/db-client/generated/streams_pb.js'
+import type { NewEvent, RecordedEvent } from '../../domain/envelope.ts'
+import { EventStore, readCountMax, UnknownOutcome } from '../../domain/ports/event-store.ts'
+import { assertReadable, encodeAppend } from '../event-text.ts'
+import type { EventText } from '../event-text.ts'
+import { AppendLane } from './append-lane.ts'
+import type { Append } from './append-lane.ts'
+import type { EventStoreDbConnection } from './connection.ts'
+import { ConnectionClosed } from './errors.ts'
+import { ourEvent } from './our-event.ts'
+import { readOptions, readRecorded } from './read.ts'
+import { Turns } from './turns.ts'
+
+/** A server takes 100 calls per connection; some are subscriptions and the lane of appends. */
+const readsInFlightMax = 64
+/** The server gives up after 2 s by itself; a dead connection is found after 15 s. */
+const appendMsMax = 5_000
+
+export type EventStoreDbOptions = {
+  /** Stands before every stream name on the server, so that several weirs can share one. */
+  readonly streamPrefix?: string
+  /** After that long an append's outcome counts as unknown, ms. */
+  readonly appendMs?: number
+}
+
+/** Streams in EventStoreDB. Idempotency by event id is the server's own. */
+export class EventStoreDbEventStore extends EventStore {
+  readonly #connection: EventStoreDbConnection
+  readonly #streamPrefix: string
+  readonly #appendMs: number
+  readonly #reads = new Turns(readsInFlightMax)
+  #lane: AppendLane | null = null
+
+  constructor(connection: EventStoreDbConnection, options: EventStoreDbOptions = {}) {
+    super()
+    this.#connection = connection
+    this.#streamPrefix = options.streamPrefix ?? ''
+    this.#appendMs = options.appendMs ?? appendMsMax
+  }
+
+  override async append(
+    stream: string,
+    expectedRevision: number,
+    events: readonly NewEvent[],
+  ): Promise<number> {
+    const texts = encodeAppend(stream, expectedRevision, events)
+    await this.#append(stream, expectedRevision, texts)
+    return expectedRevision + events.length
+  }
+
+  override async read(stream: string, fromRevision: number): Promise<readonly RecordedEvent[]> {
+    assertReadable(stream, fromRevision)
+    const options = readOptions()
+    const identifier = new shared.StreamIdentifier()
+    identifier.setStreamName(Buffer.from(this.#streamPrefix + stream))
+    const streamOptions = new streams.ReadReq.Options.StreamOptions()
+    streamOptions.setStreamIdentifier(identifier)
+    streamOptions.setRevision(String(fromRevision))
+    options.setStream(streamOptions)
+    options.setCount(String(readCountMax))
+    const recorded = await this.#reads.take(() => readRecorded(this.#connection, options))
+    return recorded.map((one) => {
+      const event = ourEvent(one, this.#streamPrefix)
+      if (event) return event
+      throw new Error(`${stream} has an event, ${one.getStreamRevision()}, that weir did not write`)
+    })
+  }
+
+  #append(stream: string, expected: number, events: readonly EventText[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let isOver = false
+      const settle = (act: () => void): void => {
+        if (isOver) return
+        isOver = true
+        clearTimeout(timer)
+        act()
+      }
+      const append: Append = {
+        ...{ correlationId: randomUUID(), streamName: this.#streamPrefix + stream },
+        ...{ stream, expected, events, isOver: () => isOver },
+        resolve: () => settle(resolve),
+        reject: (error) => settle(() => reject(error)),
+      }
+      const timer = setTimeout(() => {
+        append.reject(new UnknownOutcome(`no answer within ${this.#appendMs} ms`))
+        this.#lane?.giveUp(append)
+      }, this.#appendMs)
+      void this.#send(append)
+    })
+  }
+
+  async #send(append: Append): Promise<void> {
+    try {
+      const link = await this.#connection.link()
+      if (append.isOver()) return
+      if (!this.#lane || this.#lane.isBroken || this.#lane.link !== link) {
+        this.#lane = new AppendLane(this.#connection, link)
+      }
+      this.#lane.send(append)
+    } catch (cause) {
+      if (cause instanceof ConnectionClosed) append.reject(cause)
+      append.reject(new UnknownOutcome('the event store cannot be reached', { cause }))
+    }
+  }
+}

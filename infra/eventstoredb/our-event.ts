@@ -1,0 +1,51 @@
+import { parseUUID } from '@eventstore/db-client/dist/utils/grpcUUID.js'
+import type { ReadResp } from '@eventstore/db-client/generated/streams_pb.js'
+import type { EventMeta, RecordedEvent } from '../../domain/envelope.ts'
+import { decodeEvent } from '../event-text.ts'
+
+/** What stream reads of servers before 22.6 have in place of a position. */
+const noPosition = String(2n ** 64n - 1n)
+/** The server counts time in units of 100 ns. */
+const ticksPerMs = 10_000
+
+/**
+ * An event of the server as weir's own; null when weir did not write it: other programs may use
+ * the same server, and what they write has other metadata or none.
+ */
+export function ourEvent(
+  recorded: ReadResp.ReadEvent.RecordedEvent,
+  streamPrefix: string,
+): RecordedEvent | null {
+  const metadata = recorded.getMetadataMap()
+  const meta = utf8(recorded.getCustomMetadata_asU8())
+  const isJson = metadata.get('content-type') === 'application/json'
+  if (!isJson || !meta.includes('"orgId":')) return null
+  const stream = utf8(recorded.getStreamIdentifier()?.getStreamName_asU8())
+  const position = recorded.getCommitPosition()
+  if (position === noPosition) throw new Error('weir needs EventStoreDB 22.6 or newer')
+  try {
+    const event = decodeEvent({
+      id: parseUUID(recorded.getId()) ?? '',
+      stream: stream.slice(streamPrefix.length),
+      revision: Number(recorded.getStreamRevision()),
+      position,
+      type: metadata.get('type') ?? '',
+      data: utf8(recorded.getData_asU8()),
+      meta,
+      recordedMs: Math.floor(Number(metadata.get('created') ?? 0) / ticksPerMs),
+    })
+    return isEnvelope(event.meta) ? event : null
+  } catch {
+    return null
+  }
+}
+
+function isEnvelope({ orgId, actor, at, schema }: Partial<EventMeta>): boolean {
+  const texts: readonly unknown[] = [orgId, actor, at]
+  return texts.every((text) => typeof text === 'string') && typeof schema === 'number'
+}
+
+function utf8(bytes: Uint8Array | undefined): string {
+  if (!bytes) return ''
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
+}

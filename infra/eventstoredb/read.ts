@@ -1,0 +1,83 @@
+import shared from '@eventstore/db-client/generated/shared_pb.js'
+import streams from '@eventstore/db-client/generated/streams_pb.js'
+import type { ReadReq, ReadResp } from '@eventstore/db-client/generated/streams_pb.js'
+import type { EventStoreDbConnection, Link } from './connection.ts'
+import { isPassing } from './errors.ts'
+
+export type Recorded = ReadResp.ReadEvent.RecordedEvent
+
+/** How long one try may take, and all tries of a read. */
+const tryMsMax = 5_000
+const patienceMs = 10_000
+/** Events that a server looks at before it answers a filtered read, found or not. */
+const searchWindowEvents = 1_000
+
+/**
+ * Reads what the options ask for, whole. A try that meets with an error of the moment, such as a
+ * node that goes away, is repeated for as long as there is patience.
+ *
+ * @throws the last error
+ */
+export async function readRecorded(
+  connection: EventStoreDbConnection,
+  options: ReadReq.Options,
+): Promise<readonly Recorded[]> {
+  const request = new streams.ReadReq()
+  request.setOptions(options)
+  const untilMs = performance.now() + patienceMs
+  for (;;) {
+    try {
+      const link = await connection.link()
+      const leftMs = Math.max(1, Math.min(tryMsMax, untilMs - performance.now()))
+      return await readOnce(connection, link, request, Date.now() + leftMs)
+    } catch (error) {
+      if (!isPassing(error) || performance.now() >= untilMs) throw error
+    }
+  }
+}
+
+function readOnce(
+  connection: EventStoreDbConnection,
+  link: Link,
+  request: ReadReq,
+  deadline: number,
+): Promise<readonly Recorded[]> {
+  return new Promise((resolve, reject) => {
+    const found: Recorded[] = []
+    const call = link.streams.read(request, connection.metadata, { deadline })
+    call.on('data', (response: ReadResp) => {
+      connection.answered()
+      // A stream that does not exist gives none: that is said, and then the call ends.
+      const recorded = response.getEvent()?.getEvent()
+      if (recorded) found.push(recorded)
+    })
+    call.on('end', () => resolve(found))
+    call.on('error', (error: Error) => {
+      connection.failed(link, error)
+      reject(error)
+    })
+  })
+}
+
+/** What every read has in common. */
+export function readOptions(): ReadReq.Options {
+  const options = new streams.ReadReq.Options()
+  const uuid = new streams.ReadReq.Options.UUIDOption()
+  uuid.setString(new shared.Empty())
+  options.setUuidOption(uuid)
+  options.setNoFilter(new shared.Empty())
+  return options
+}
+
+/** Asks for streams of users only, and of those for the ones with the prefix. */
+export function filterStreams(options: ReadReq.Options, streamPrefix: string): void {
+  const expression = new streams.ReadReq.Options.FilterOptions.Expression()
+  // What the system writes for itself is in streams that begin with a dollar sign.
+  if (streamPrefix === '') expression.setRegex('^[^$]')
+  else expression.setPrefixList([streamPrefix])
+  const filter = new streams.ReadReq.Options.FilterOptions()
+  filter.setStreamIdentifier(expression)
+  filter.setMax(searchWindowEvents)
+  filter.setCheckpointintervalmultiplier(1)
+  options.setFilter(filter)
+}

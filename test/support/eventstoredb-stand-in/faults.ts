@@ -1,0 +1,59 @@
+/** What can be made to happen to an append. */
+export type AppendFault =
+  /** It is neither written nor answered. */
+  | 'silence'
+  /** It is written and never answered. */
+  | 'silence after commit'
+  /** It is written, and answered when `releaseAnswers` is called. */
+  | 'late answer'
+  /** The server gives up on it, which it says; it is not written. */
+  | 'timeout'
+  /** The server gives up on it, and it is written all the same. */
+  | 'timeout after commit'
+  /** The server has too much to do; it is not written. */
+  | 'busy'
+
+export type Leader = { readonly host: string; readonly port: number }
+
+/** The faults of one stand-in, to be switched on and off while it runs. */
+export class Faults {
+  /** Another node that must be asked instead. */
+  leader: Leader | null = null
+  /** Reads and subscriptions that begin from now on are never answered. */
+  areReadsSilent = false
+  #appends: AppendFault[] = []
+  #late: (() => void)[] = []
+
+  /** The next `count` appends meet with the fault, wherever they come from. */
+  nextAppends(fault: AppendFault, count = 1): void {
+    this.#appends.push(...Array.from({ length: count }, () => fault))
+  }
+
+  /** Faults that no append has met with yet. */
+  get appendsLeft(): number {
+    return this.#appends.length
+  }
+
+  /** Answers that wait for `releaseAnswers`. */
+  get lateAnswers(): number {
+    return this.#late.length
+  }
+
+  takeAppendFault(): AppendFault | null {
+    return this.#appends.shift() ?? null
+  }
+
+  holdAnswer(answer: () => void): void {
+    this.#late.push(answer)
+  }
+
+  releaseAnswers(): void {
+    for (const answer of this.#late.splice(0)) answer()
+  }
+
+  clear(): void {
+    this.leader = null
+    this.areReadsSilent = false
+    this.#appends = []
+  }
+}

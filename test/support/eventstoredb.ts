@@ -1,0 +1,32 @@
+import { randomUUID } from 'node:crypto'
+import { EventStoreDbBell } from '../../infra/eventstoredb/bell.ts'
+import { EventStoreDbConnection } from '../../infra/eventstoredb/connection.ts'
+
+/** A server that a test may break. Its log outlives a kill. */
+export interface EventStoreDbServer {
+  readonly url: string
+  start(): Promise<void>
+  /** Without a word, as `kill -9` does. `start` brings it back at the same address. */
+  kill(): Promise<void>
+  /** Ends it and removes its log. */
+  stop(): Promise<void>
+}
+
+/** What an event store and feeds need, below a stream prefix that nobody else has. */
+export interface OpenEventStoreDb {
+  readonly connection: EventStoreDbConnection
+  readonly bell: EventStoreDbBell
+  readonly streamPrefix: string
+  readonly close: () => Promise<void>
+}
+
+export function openEventStoreDb(url: string): OpenEventStoreDb {
+  const streamPrefix = `weirtest${randomUUID().slice(0, 8)}-`
+  const connection = new EventStoreDbConnection(url, 'weir-test')
+  const bell = new EventStoreDbBell(connection, streamPrefix)
+  const close = async (): Promise<void> => {
+    await bell.close()
+    connection.close()
+  }
+  return { connection, bell, streamPrefix, close }
+}
