@@ -180,9 +180,16 @@ export type WebhookJob = {
   readonly metadata?: Readonly<Record<string, unknown>>
 }
 
+/** A webhook that tells of a job. */
+export type JobWebhook = {
+  readonly type: JobEventType
+  readonly timestamp: string
+  readonly data: WebhookJob
+}
+
 /** The body of a webhook. */
 export type WebhookEvent =
-  | { readonly type: JobEventType; readonly timestamp: string; readonly data: WebhookJob }
+  | JobWebhook
   | {
       readonly type: 'balance.low' | 'topup.failed' | 'webhook.test'
       readonly timestamp: string

@@ -1,4 +1,4 @@
-import type { WebhookEvent } from './contract.ts'
+import type { JobWebhook, WebhookEvent } from './contract.ts'
 
 const prefix = 'whsec_'
 const toleranceSecondsDefault = 300
@@ -56,6 +56,11 @@ export async function verifyWebhook(
     throw new WebhookError('forged', 'No signature of the webhook fits the secret.')
   }
   return eventIn(body)
+}
+
+/** Whether the webhook tells of a job, and so has a `sequence`. */
+export function isJobWebhook(event: WebhookEvent): event is JobWebhook {
+  return event.type.startsWith('job.')
 }
 
 async function importKey(secret: string) {
@@ -118,3 +123,5 @@ function eventIn(body: Uint8Array): WebhookEvent {
     throw new WebhookError('unreadable', 'The body of the webhook is not JSON.')
   }
 }
+
+export type { JobWebhook, WebhookEvent, WebhookJob } from './contract.ts'

@@ -181,7 +181,7 @@ async function isWhole(data: Uint8Array<ArrayBuffer>, { bytes, sha256 }: JobResu
 // The names of the package: users import them from here.
 export { isFinished } from './contract.ts'
 export { WeirError } from './error.ts'
-export { verifyWebhook, WebhookError } from './webhook.ts'
+export { isJobWebhook, verifyWebhook, WebhookError } from './webhook.ts'
 export type { Connection, WatchOptions } from './watch.ts'
 export type { TokenSource } from './request.ts'
 export type { VerifyOptions, WebhookHeaders } from './webhook.ts'
@@ -197,6 +197,7 @@ export type {
   JobFilter,
   JobResult,
   JobStatus,
+  JobWebhook,
   NewJob,
   Priority,
   Problem,

@@ -40,6 +40,7 @@ test(
       '#3 job.step_completed',
       '#4 job.step_completed',
       '#5 job.succeeded',
+      expect.stringMatching(/^result \{"steps":\[\{"step":1,"attempt":1\}/),
       'succeeded, charged 30000 micro-credits',
     ])
   },
