@@ -160,6 +160,7 @@ export function balance(alarm: HoleAlarm): Projection {
   return {
     name,
     version: 1,
+    order: 'org',
     rebuildable: true,
     tables: [accountBalanceTable, creditHoldTable, creditGrantTable],
     reads,

@@ -21,6 +21,7 @@ export const concurrencyLimitTable = defineTable<ConcurrencyLimitRow>({
 export const concurrencyLimit: Projection = {
   name: 'concurrency_limit',
   version: 1,
+  order: 'org',
   rebuildable: true,
   tables: [concurrencyLimitTable],
   reads: () => [],

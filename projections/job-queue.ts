@@ -99,6 +99,7 @@ function enter(entry: Entry, userId: string | null, rows: Rows): void {
 export const jobQueue: Projection = {
   name: 'job_queue',
   version: 1,
+  order: 'log',
   rebuildable: true,
   tables: [jobQueueTable, queueTurnTable],
   reads,

@@ -66,6 +66,7 @@ export function jobStatus(alarm: HoleAlarm): Projection {
   return {
     name,
     version: 1,
+    order: 'org',
     rebuildable: true,
     tables: [jobStatusTable],
     reads: (event) =>

@@ -271,6 +271,7 @@ export function ledger(alarm: HoleAlarm): Projection {
   return {
     name,
     version: 1,
+    order: 'org',
     rebuildable: true,
     tables: [ledgerHeadTable, ledgerGrantTable, ledgerEntryTable],
     reads,

@@ -34,6 +34,12 @@ export type Projection = {
   /** Rows that the handler of this event will ask for. */
   readonly reads: (event: Recorded) => readonly RowRef[]
   readonly handlers: Handlers
+  /**
+   * What order its rows need. `log`: they follow from events of several orgs, so one process at a
+   * time carries it through the whole log. `org`: the events of each org in their order suffice, so
+   * several processes can share the orgs.
+   */
+  readonly order: 'log' | 'org'
   /** False when its rows are work that somebody does, so that a rebuild would do it twice. */
   readonly rebuildable: boolean
 }

@@ -45,6 +45,7 @@ export const usageEntryTable = defineTable<UsageEntryRow>({
 export const usage: Projection = {
   name: 'usage',
   version: 1,
+  order: 'org',
   rebuildable: true,
   tables: [usageEntryTable],
   reads: () => [],

@@ -151,6 +151,7 @@ export function webhookOutbox(publicUrl: string): Projection {
   return {
     name: 'webhook_outbox',
     version: 1,
+    order: 'org',
     rebuildable: false,
     tables: [jobWebhookTable, webhookEndpointTable, webhookOutboxTable],
     reads,

@@ -4,6 +4,8 @@ import type {
   Generation,
   ReadModelSnapshot,
   Row,
+  Stands,
+  Swap,
   Table,
   TableChange,
 } from '../domain/ports/read-model-store.ts'
@@ -27,9 +29,13 @@ export class CachedRows extends ReadModelStore {
   }
 
   /** Whoever asks where it stands begins anew: rows from before may be behind that place. */
-  override checkpoint(name: string, version: number, generation: Generation) {
+  override checkpoint(name: string, version: number, generation: Generation, share?: string) {
     this.#tables.clear()
-    return this.#store.checkpoint(name, version, generation)
+    return this.#store.checkpoint(name, version, generation, share)
+  }
+
+  override stands(name: string, version: number): Promise<Stands> {
+    return this.#store.stands(name, version)
   }
 
   override snapshot<T>(read: (snapshot: ReadModelSnapshot) => Promise<T>): Promise<T> {
@@ -74,9 +80,9 @@ export class CachedRows extends ReadModelStore {
     return this.#store.beginRebuild(name, tables)
   }
 
-  override async swap(name: string, version: number, tables: readonly Table[]): Promise<boolean> {
+  override async swap(swap: Swap): Promise<boolean> {
     this.#tables.clear()
-    return this.#store.swap(name, version, tables)
+    return this.#store.swap(swap)
   }
 
   #keep(

@@ -1,7 +1,8 @@
 import { DomainError } from '../domain/errors.ts'
-import { jobStream } from '../domain/job/job.ts'
+import { holdIdOf, jobStream } from '../domain/job/job.ts'
 import type { Job, JobState } from '../domain/job/job.ts'
 import type { Announcements } from '../domain/ports/announcements.ts'
+import type { Loaded } from '../domain/pipeline/command-pipeline.ts'
 import { isoTime } from '../domain/ports/clock.ts'
 import type { Lease, LeaseStore } from '../domain/ports/lease-store.ts'
 import type { Signals } from '../domain/ports/signals.ts'
@@ -9,6 +10,8 @@ import type { JobType } from './handlers/job-type.ts'
 import { AttemptStopped, JobAttempt } from './job-attempt.ts'
 import type { AttemptPorts, StopReason } from './job-attempt.ts'
 import type { Loop, LoopReport } from './loop.ts'
+import { settleHold } from './settle-hold.ts'
+import type { JobEnding } from './settle-hold.ts'
 
 /** Announcements may be lost; then this is how late a job starts, ms. */
 const pollMs = 1_000
@@ -181,9 +184,13 @@ export class JobWorker implements Loop {
     const { report, leases } = this.#options
     const { jobId, epoch } = held.lease
     try {
-      const revision = await this.#attempt(held)
-      // Without a revision the attempt has not ended in the log: the rescuer will end it.
-      if (revision !== null) await leases.release([{ jobId, epoch, revision }])
+      const left = await this.#attempt(held)
+      // Otherwise the attempt has not ended in the log: the rescuer will end it.
+      if (left) {
+        const { state, revision } = left
+        const released = leases.release([{ jobId, epoch, revision }])
+        await Promise.all([released, this.#settle(state, epoch)])
+      }
     } catch (error) {
       report('error', { err: error, jobId, epoch }, 'attempt could not be ended')
     } finally {
@@ -194,14 +201,32 @@ export class JobWorker implements Loop {
     }
   }
 
-  /** Returns the revision at which the job was left; null when somebody else has it. */
-  async #attempt(held: Held): Promise<number | null> {
+  /**
+   * Settles the hold of a job that ended here, together with the usage of others on that account.
+   * Should it fail, the settlement loop does it a moment later.
+   */
+  async #settle(job: JobState, epoch: number): Promise<void> {
+    if (job.status === 'absent' || job.status === 'abandoned' || job.epoch !== epoch) return
+    const ending = endingOf(job)
+    if (ending === null) return
+    const { pipelines, ids, report } = this.#options
+    const { jobId, orgId, traceparent } = job.spec
+    const holdId = holdIdOf(jobId, job.requeues)
+    const commandId = ids.next()
+    const context = { commandId, orgId, actor: 'worker', correlationId: jobId, traceparent }
+    await settleHold(pipelines, { jobId, holdId, ending }, context).catch((error: unknown) => {
+      report('warn', { err: error, jobId }, 'hold could not be settled yet')
+    })
+  }
+
+  /** Returns the job as it was left; null when somebody else has it. */
+  async #attempt(held: Held): Promise<Loaded<JobState> | null> {
     const { clock, pipelines, attempted, jobTypes } = this.#options
     const { lease } = held
     const type = jobTypes.get(lease.jobType)
     const started = await this.#begin(lease)
     const { state, revision } = started
-    if (!isRunningUnder(state, lease.epoch) || !type) return revision
+    if (!isRunningUnder(state, lease.epoch) || !type) return started
     const attempt = new JobAttempt(this.#options, lease, type, { state, revision })
     held.attempt = attempt
     if (held.stopped) attempt.stop(held.stopped)
@@ -211,7 +236,7 @@ export class JobWorker implements Loop {
       const { status } = ended.state
       const ms = clock.now() - startedAt
       attempted({ job: ended.state, epoch: lease.epoch, ms, outcome: status })
-      return status === 'running' ? null : ended.revision
+      return status === 'running' ? null : ended
     } catch (error) {
       if (!(error instanceof AttemptStopped)) throw error
       const ms = clock.now() - startedAt
@@ -286,6 +311,10 @@ function stopHeld(held: Held, reason: StopReason): void {
 
 function isRunningUnder(state: JobState, epoch: number): state is Job {
   return state.status === 'running' && state.epoch === epoch
+}
+
+function endingOf({ status }: Job): JobEnding | null {
+  return status === 'queued' || status === 'running' ? null : status
 }
 
 function traceparentOf(state: JobState): string | null {

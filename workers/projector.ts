@@ -18,10 +18,12 @@ export type ProjectorOptions = {
   readonly feed: EventFeed
   readonly store: ReadModelStore
   readonly projections: readonly Projection[]
+  /** The share of the log that the feed has; absent when it has all of it. */
+  readonly share?: string
   readonly clock: Clock
   readonly report: LoopReport
   /** Called after a page is committed: announcements and signals, which may be lost. */
-  readonly committed: (events: readonly Recorded[], newestAt: string) => void
+  readonly committed: (events: readonly Recorded[]) => void
 }
 
 /**
@@ -29,14 +31,15 @@ export type ProjectorOptions = {
  * that stand at the same place change in one transaction. One that is behind catches up first.
  */
 export function projector(options: ProjectorOptions): Loop {
-  const { feed, store, projections, clock, report, committed } = options
+  const { feed, store, projections, share, clock, report, committed } = options
+  const shared = share === undefined ? {} : { share }
   let stands: Map<Projection, string | null> | null = null
 
   const loadStands = async (): Promise<Map<Projection, string | null>> => {
     const loaded = new Map<Projection, string | null>()
     for (const projection of projections) {
       const { name, version } = projection
-      loaded.set(projection, await store.checkpoint(name, version, 'live'))
+      loaded.set(projection, await store.checkpoint(name, version, 'live', share))
     }
     return loaded
   }
@@ -53,17 +56,16 @@ export function projector(options: ProjectorOptions): Loop {
     const to = within.position
     const moves = group.map(({ projection, at }) => {
       const { name, version } = projection
-      return { name, version, from: at, to }
+      return { name, version, ...shared, from: at, to }
     })
     await store.commit(moves, rows.changes(), 'live')
     for (const { projection } of group) stands.set(projection, to)
-    const newest = within.events.at(-1)
-    if (newest) committed(events, newest.meta.at)
+    committed(events)
     return 'busy'
   }
 
   return repeat({
-    name: 'projector',
+    name: `projector of ${projections.map(({ name }) => name).join(', ')}`,
     clock,
     report,
     idle: (signal) => feed.wait(idleMs, signal),

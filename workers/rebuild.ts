@@ -23,7 +23,7 @@ export type RebuildOptions = {
 /**
  * Builds a read model anew from the start of the log, beside the live one, and puts it in its
  * place. Everything else may go on meanwhile: readers see the live rows, and a projector carries
- * them on, until both stand at the same position.
+ * them on, until no share of them stands beyond the new rows.
  *
  *   live  ──────●───●──●────▶ (projector)
  *   next  ▶▶▶▶▶▶▶▶▶▶▶▶▶●      (rebuild, up to where live was last seen)  ─▶ swap
@@ -53,24 +53,26 @@ export async function rebuildOutdated(
   projections: readonly Projection[],
 ): Promise<void> {
   const stands = await Promise.all(
-    projections.map(({ name, version }) => options.store.checkpoint(name, version, 'live')),
+    projections.map(({ name, version }) => options.store.stands(name, version)),
   )
-  if (stands.every((stand) => stand === null)) return
+  if (stands.every(({ size }) => size === 0)) return
   for (const [index, projection] of projections.entries()) {
-    if (stands[index] === null) await rebuild({ ...options, projection })
+    if (stands[index]?.size === 0) await rebuild({ ...options, projection })
   }
 }
 
-/** Builds until both stand at the same position and have changed places. Returns that position. */
+/** Builds until no share of the live one stands beyond and both have changed places. */
 async function chase(options: RebuildOptions): Promise<string> {
   const { feed, store, projection } = options
   const { name, version, tables } = projection
   let stand: string | null = null
   for (let chases = 0; chases < chasesMax; chases += 1) {
+    const stands = [...(await store.stands(name, version)).values()]
     // A live one that this version never moved is replaced wherever it stands.
-    const target = (await store.checkpoint(name, version, 'live')) ?? (await feed.head())
-    stand = await carry(options, stand, target)
-    if (await store.swap(name, version, tables)) return stand
+    const furthest = stands.sort((a, b) => feed.compare(a, b)).at(-1)
+    stand = await carry(options, stand, furthest ?? (await feed.head()))
+    const compare = (a: string, b: string): number => feed.compare(a, b)
+    if (await store.swap({ name, version, tables, compare })) return stand
     if ((await store.checkpoint(name, version, 'next')) !== stand) throw new CheckpointMoved()
   }
   throw new DomainError('unavailable', `${name} moves on too fast; try again at a quieter time.`)

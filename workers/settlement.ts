@@ -1,4 +1,3 @@
-import { accountStream } from '../domain/account/account.ts'
 import type { Pipelines } from '../domain/aggregates.ts'
 import type { Recorded } from '../domain/catalog.ts'
 import type { JobEvent } from '../domain/job/job-events.ts'
@@ -11,11 +10,15 @@ import { knownEvents } from '../projections/page.ts'
 import type { Loop, LoopReport } from './loop.ts'
 import { repeat } from './repeat.ts'
 import type { Turn } from './repeat.ts'
+import { settleHold } from './settle-hold.ts'
+import type { JobEnding } from './settle-hold.ts'
 
 const pageEventsMax = 1_000
 const idleMs = 500
-/** Ends of jobs are settled a little later and together; nobody waits for it, ms. */
-const gatherMs = 20
+/** A worker that ended a job has this long to settle it, ms: its settling costs one append less. */
+const workerGraceMs = 250
+/** Between two stored checkpoints, ms. */
+const storeEveryMs = 1_000
 const checkpoint = { name: 'settlement', version: 1 }
 
 export type SettlementOptions = {
@@ -28,46 +31,60 @@ export type SettlementOptions = {
 }
 
 /**
- * Reacts to the end of a job by settling its hold: what was not used is free again. The settling
- * command is safe to repeat, so the checkpoint may lag behind what was done.
+ * Sees to it that every job that ended is settled: what was not used is free again. The worker that
+ * ends a job settles it at once; here its settling is only awaited, and what was not settled in
+ * time is settled here, as are jobs that ended without a worker. Settling is safe to repeat, so the
+ * checkpoint may lag behind what was done.
  */
 export function settlement(options: SettlementOptions): Loop {
   const { feed, store, pipelines, clock, ids, report } = options
-  let stand: string | null = null
+  const { name, version } = checkpoint
+  const ends = new UnsettledEnds()
+  let stands: Stands | null = null
+  let storedAt = 0
 
   const settle = async (event: JobEnd): Promise<void> => {
     const { orgId, correlationId, traceparent } = event.meta
     const jobId = event.stream.slice('job-'.length)
+    const { holdId } = event.data
     const commandId = ids.derive('settle', event.id)
     const context = { commandId, orgId, actor: 'system:settlement', correlationId, traceparent }
-    const { holdId } = event.data
-    const command = { type: 'SettleHold' as const, jobId, holdId, outcome: outcomes[event.type] }
-    await pipelines.accounts.handle(accountStream(orgId), command, context)
+    await settleHold(pipelines, { jobId, holdId, ending: endings[event.type] }, context)
+    ends.settled(holdId)
+  }
+
+  const storeStand = async (moving: Stands): Promise<void> => {
+    const to = ends.since() ?? moving.read
+    if (to === moving.stored || clock.now() < storedAt + storeEveryMs) return
+    await store.commit([{ name, version, from: moving.stored, to }], [], 'live')
+    moving.stored = to
+    storedAt = clock.now()
   }
 
   const turn = async (): Promise<Turn> => {
-    const { name, version } = checkpoint
-    stand ??= await store.checkpoint(name, version, 'live')
-    const from = stand
-    const { events, position } = await feed.readPage(from ?? feed.start, pageEventsMax)
-    if (events.length === 0) return 'idle'
-    await Promise.all(knownEvents(events).filter(isJobEnd).map(settle))
-    await store.commit([{ name, version, from, to: position }], [], 'live')
-    stand = position
-    await clock.sleep(gatherMs)
-    return 'busy'
+    if (!stands) {
+      const stored = await store.checkpoint(name, version, 'live')
+      ends.clear()
+      stands = { stored, read: stored ?? feed.start }
+    }
+    const page = await feed.readPage(stands.read, pageEventsMax)
+    for (const event of knownEvents(page.events)) ends.see(event, stands.read, clock.now())
+    stands.read = page.position
+    await Promise.all(ends.due(clock.now()).map(settle))
+    await storeStand(stands)
+    return page.events.length > 0 ? 'busy' : 'idle'
   }
 
   return repeat({
-    name: 'settlement',
+    name,
     clock,
     report,
-    idle: (signal) => feed.wait(idleMs, signal),
+    idle: (signal) => feed.wait(ends.since() === null ? idleMs : workerGraceMs, signal),
     turn: async () => {
       try {
         return await turn()
       } catch (error) {
-        stand = null
+        stands = null
         if (error instanceof CheckpointMoved) return 'idle'
         throw error
       }
@@ -75,15 +92,50 @@ export function settlement(options: SettlementOptions): Loop {
   })
 }
 
-const outcomes = {
+/** Where the stored checkpoint stands, and how far the log was read. */
+type Stands = { stored: string | null; read: string }
+
+/** Ends of jobs whose settling was not seen yet, in the order of the log. */
+class UnsettledEnds {
+  readonly #ends = new Map<string, { readonly event: JobEnd; dueAt: number; from: string }>()
+
+  /** @param from where the page of the event begins */
+  see(event: Recorded, from: string, now: number): void {
+    if (event.type === 'HoldSettled') this.settled(event.data.holdId)
+    if (!isJobEnd(event)) return
+    const dueAt = event.meta.actor === 'worker' ? now + workerGraceMs : now
+    this.#ends.set(event.data.holdId, { event, dueAt, from })
+  }
+
+  settled(holdId: string): void {
+    this.#ends.delete(holdId)
+  }
+
+  /** Those that are to be settled here, at that time in ms since the epoch. */
+  due(now: number): readonly JobEnd[] {
+    return [...this.#ends.values()].filter(({ dueAt }) => dueAt <= now).map(({ event }) => event)
+  }
+
+  /** Where the oldest one will be found again; null when there is none. */
+  since(): string | null {
+    const [oldest] = this.#ends.values()
+    return oldest?.from ?? null
+  }
+
+  clear(): void {
+    this.#ends.clear()
+  }
+}
+
+const endings = {
   JobSucceeded: 'succeeded',
   JobFailed: 'failed',
   JobCanceled: 'canceled',
   JobExpired: 'expired',
-} as const
+} as const satisfies Record<string, JobEnding>
 
-type JobEnd = Recorded<Extract<JobEvent, { type: keyof typeof outcomes }>>
+type JobEnd = Recorded<Extract<JobEvent, { type: keyof typeof endings }>>
 
 function isJobEnd(event: Recorded): event is JobEnd {
-  return Object.hasOwn(outcomes, event.type)
+  return Object.hasOwn(endings, event.type)
 }

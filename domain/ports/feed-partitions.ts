@@ -1,6 +1,7 @@
+import type { RecordedEvent } from '../envelope.ts'
 import type { EventFeed } from './event-feed.ts'
 
-/** A share of the log. Every stream is in exactly one, with all its events in order. */
+/** A share of the log. Every org is in exactly one, with all its events in order. */
 export type FeedPartition = {
   /** The same share has the same name in every process: checkpoints are kept by it. */
   readonly name: string
@@ -23,4 +24,7 @@ export abstract class FeedPartitions {
    * returned function is called; that resolves when all work has ended.
    */
   abstract follow(consumer: string, work: FollowPartition): Promise<() => Promise<void>>
+
+  /** The name of the share that the event is in. */
+  abstract shareOf(event: RecordedEvent): string
 }

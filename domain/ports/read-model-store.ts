@@ -32,17 +32,31 @@ export type TableChange = {
 export type CheckpointMove = {
   readonly name: string
   readonly version: number
+  /** Of a share of the log that is carried by itself; absent when it is carried as a whole. */
+  readonly share?: string
   /** Null when the read model has no checkpoint yet. */
   readonly from: string | null
   readonly to: string
 }
 
+/** Where a read model stands, by shares of the log; what was carried as a whole is under `''`. */
+export type Stands = ReadonlyMap<string, string>
+
 /** `next` is a read model that is being built beside the live one. */
 export type Generation = 'live' | 'next'
 
+/** A read model that was built anew, to be put in its place. */
+export type Swap = {
+  readonly name: string
+  readonly version: number
+  readonly tables: readonly Table[]
+  /** Negative when the first position lies before the second. */
+  readonly compare: (a: string, b: string) => number
+}
+
 /** Live read models as they all were at one moment, whatever is written meanwhile. */
 export type ReadModelSnapshot = {
-  readonly checkpoint: (name: string, version: number) => Promise<string | null>
+  readonly stands: (name: string, version: number) => Promise<Stands>
 
   /** Up to `limit` rows in the byte order of their keys, from the first beyond `after` on. */
   readonly scan: (table: Table, after: string | null, limit: number) => Promise<readonly Row[]>
@@ -55,8 +69,19 @@ export class CheckpointMoved extends Error {
 
 /** Where read models live. Rows and checkpoints change in one transaction, a page at a time. */
 export abstract class ReadModelStore {
-  /** Where the read model of that version stands; null when it was never started. */
-  abstract checkpoint(name: string, version: number, generation: Generation): Promise<string | null>
+  /**
+   * Where the read model of that version stands; null when it was never started. A share that was
+   * not carried by itself yet stands where the whole does.
+   */
+  abstract checkpoint(
+    name: string,
+    version: number,
+    generation: Generation,
+    share?: string,
+  ): Promise<string | null>
+
+  /** Where the live read model of that version stands. */
+  abstract stands(name: string, version: number): Promise<Stands>
 
   /** The rows with these keys, in any order. */
   abstract load(
@@ -79,9 +104,9 @@ export abstract class ReadModelStore {
   abstract beginRebuild(name: string, tables: readonly Table[]): Promise<void>
 
   /**
-   * Puts the `next` tables of that version in the place of the live ones when they stand at the
-   * same position, or when the live ones are of another version or were never started. False when
-   * the live ones have moved on: catch up and try again.
+   * Puts the `next` tables of that version in the place of the live ones, unless a share of the
+   * live ones stands beyond them: then false, catch up and try again. Live ones of another version
+   * do not count. Afterwards every share stands where the `next` ones stood.
    */
-  abstract swap(name: string, version: number, tables: readonly Table[]): Promise<boolean>
+  abstract swap(swap: Swap): Promise<boolean>
 }

@@ -3,6 +3,8 @@ import type {
   Generation,
   ReadModelSnapshot,
   Row,
+  Stands,
+  Swap,
   Table,
   TableChange,
 } from '../../domain/ports/read-model-store.ts'
@@ -15,9 +17,13 @@ export class MemoryReadModelStore extends ReadModelStore {
   readonly #checkpoints = new Map<string, Stand>()
   readonly #tables = new Map<string, Map<string, Row>>()
 
-  override async checkpoint(name: string, version: number, generation: Generation) {
-    const stand = this.#checkpoints.get(`${generation}:${name}`)
+  override async checkpoint(name: string, version: number, generation: Generation, share?: string) {
+    const stand = this.#standOf(name, generation, share)
     return stand && stand.version === version ? stand.position : null
+  }
+
+  override async stands(name: string, version: number): Promise<Stands> {
+    return standsIn(this.#checkpoints, name, version)
   }
 
   override async load(table: Table, keys: readonly string[], generation: Generation) {
@@ -30,13 +36,13 @@ export class MemoryReadModelStore extends ReadModelStore {
     changes: readonly TableChange[],
     generation: Generation,
   ): Promise<void> {
-    for (const { name, version, from } of moves) {
-      const stand = this.#checkpoints.get(`${generation}:${name}`)
+    for (const { name, version, share, from } of moves) {
+      const stand = this.#standOf(name, generation, share)
       const isThere = from === (stand?.position ?? null) && version === (stand?.version ?? version)
       if (!isThere) throw new CheckpointMoved(`${name} moved`)
     }
-    for (const { name, version, to } of moves) {
-      this.#checkpoints.set(`${generation}:${name}`, { version, position: to })
+    for (const { name, version, share, to } of moves) {
+      this.#checkpoints.set(keyIn(generation, name, share), { version, position: to })
     }
     for (const { table, put, remove } of changes) {
       const rows = this.#rows(table, generation)
@@ -59,10 +65,7 @@ export class MemoryReadModelStore extends ReadModelStore {
       )
     }
     return await read({
-      checkpoint: async (name, version) => {
-        const stand = checkpoints.get(`live:${name}`)
-        return stand?.version === version ? stand.position : null
-      },
+      stands: async (name, version) => standsIn(checkpoints, name, version),
       scan: async (table, after, limit) => {
         const rows = tables.get(`live:${table.name}`) ?? []
         const from = after === null ? 0 : firstBeyond(rows, Buffer.from(after))
@@ -72,21 +75,24 @@ export class MemoryReadModelStore extends ReadModelStore {
   }
 
   override async beginRebuild(name: string, tables: readonly Table[]) {
-    this.#checkpoints.delete(`next:${name}`)
+    this.#checkpoints.delete(keyIn('next', name))
     for (const table of tables) this.#tables.delete(`next:${table.name}`)
   }
 
-  override async swap(name: string, version: number, tables: readonly Table[]): Promise<boolean> {
-    const next = this.#checkpoints.get(`next:${name}`)
-    const live = this.#checkpoints.get(`live:${name}`)
+  override async swap({ name, version, tables, compare }: Swap): Promise<boolean> {
+    const next = this.#checkpoints.get(keyIn('next', name))
     if (next?.version !== version) return false
-    if (live?.version === version && live.position !== next.position) return false
+    const stands = await this.stands(name, version)
+    if ([...stands.values()].some((stand) => compare(stand, next.position) > 0)) return false
     for (const table of tables) {
       this.#tables.set(`live:${table.name}`, this.#rows(table, 'next'))
       this.#tables.delete(`next:${table.name}`)
     }
-    this.#checkpoints.set(`live:${name}`, { version, position: next.position })
-    this.#checkpoints.delete(`next:${name}`)
+    for (const key of this.#checkpoints.keys()) {
+      if (key.startsWith(keyIn('live', name, ''))) this.#checkpoints.delete(key)
+    }
+    this.#checkpoints.set(keyIn('live', name), { version, position: next.position })
+    this.#checkpoints.delete(keyIn('next', name))
     return true
   }
 
@@ -95,12 +101,32 @@ export class MemoryReadModelStore extends ReadModelStore {
     return [...this.#rows(table, 'live').values()]
   }
 
+  #standOf(name: string, generation: Generation, share?: string): Stand | undefined {
+    const whole = this.#checkpoints.get(keyIn(generation, name))
+    return this.#checkpoints.get(keyIn(generation, name, share)) ?? whole
+  }
+
   #rows(table: Table, generation: Generation): Map<string, Row> {
     const name = `${generation}:${table.name}`
     const rows = this.#tables.get(name) ?? new Map<string, Row>()
     this.#tables.set(name, rows)
     return rows
   }
+}
+
+function keyIn(generation: Generation, name: string, share?: string): string {
+  return share === undefined ? `${generation}:${name}` : `${generation}:${name}/${share}`
+}
+
+function standsIn(checkpoints: ReadonlyMap<string, Stand>, name: string, version: number): Stands {
+  const stands = new Map<string, string>()
+  const whole = keyIn('live', name)
+  for (const [key, stand] of checkpoints) {
+    if (stand.version !== version) continue
+    if (key === whole) stands.set('', stand.position)
+    if (key.startsWith(`${whole}/`)) stands.set(key.slice(whole.length + 1), stand.position)
+  }
+  return stands
 }
 
 /** The index of the first row whose key lies beyond; the rows are sorted. */

@@ -5,6 +5,8 @@ import type {
   Generation,
   ReadModelSnapshot,
   Row,
+  Stands,
+  Swap,
   Table,
   TableChange,
 } from '../../domain/ports/read-model-store.ts'
@@ -20,8 +22,20 @@ export class PostgresReadModelStore extends ReadModelStore {
     this.#pool = pool
   }
 
-  override checkpoint(name: string, version: number, generation: Generation) {
-    return checkpointIn(this.#pool, [name, version, generation])
+  override async checkpoint(name: string, version: number, generation: Generation, share?: string) {
+    const { rows } = await this.#pool.query<{ position: string }>({
+      name: 'checkpoint',
+      // The row of a share has the longer name, and counts before that of the whole.
+      text: `SELECT position FROM projection_checkpoint
+        WHERE name IN ($1, $4) AND version = $2 AND generation = $3
+        ORDER BY length(name) DESC LIMIT 1`,
+      values: [name, version, generation, rowName(name, share)],
+    })
+    return rows[0]?.position ?? null
+  }
+
+  override stands(name: string, version: number): Promise<Stands> {
+    return standsIn(this.#pool, name, version)
   }
 
   override async snapshot<T>(read: (snapshot: ReadModelSnapshot) => Promise<T>): Promise<T> {
@@ -30,7 +44,7 @@ export class PostgresReadModelStore extends ReadModelStore {
       // Who compares two tables may think for long between two pages.
       await client.query('SET LOCAL idle_in_transaction_session_timeout = 0')
       return read({
-        checkpoint: (name, version) => checkpointIn(client, [name, version, 'live']),
+        stands: (name, version) => standsIn(client, name, version),
         scan: async (table, after, limit) => {
           const { rows } = await client.query<Row>(scanStatement(table), [after, limit])
           return rows
@@ -74,45 +88,66 @@ export class PostgresReadModelStore extends ReadModelStore {
     })
   }
 
-  override async swap(name: string, version: number, tables: readonly Table[]): Promise<boolean> {
+  override async swap({ name, version, tables, compare }: Swap): Promise<boolean> {
     return inTransaction(this.#pool, async (client) => {
-      const { rowCount } = await client.query(swapCheckpointStatement, [name, version])
-      if (rowCount === 0) return false
+      const { rows } = await client.query<CheckpointRow>(lockCheckpointsStatement, [name])
+      const next = rows.find((row) => row.generation === 'next' && row.version === version)
+      if (!next) return false
+      const live = rows.filter((row) => row.generation === 'live' && row.version === version)
+      if (live.some(({ position }) => compare(position, next.position) > 0)) return false
+      await client.query(forgetCheckpointsStatement, [name])
+      await client.query(startCheckpointStatement, [name, version, next.position])
       for (const table of tables) {
         await client.query(`DROP TABLE ${table.name}`)
         await client.query(`ALTER TABLE ${nameOf(table, 'next')} RENAME TO ${table.name}`)
       }
-      await client.query(forgetNextStatement, [name])
       return true
     })
   }
 }
 
-async function checkpointIn(
+/** The checkpoint of a share is kept in a row of its own. */
+function rowName(name: string, share?: string): string {
+  return share === undefined ? name : `${name}/${share}`
+}
+
+async function standsIn(
   client: pg.Pool | pg.PoolClient,
-  values: readonly [name: string, version: number, generation: Generation],
-): Promise<string | null> {
-  const { rows } = await client.query<{ position: string }>({
-    name: 'checkpoint',
-    text: `SELECT position FROM projection_checkpoint
-      WHERE name = $1 AND version = $2 AND generation = $3`,
-    values: [...values],
+  name: string,
+  version: number,
+): Promise<Stands> {
+  const { rows } = await client.query<{ name: string; position: string }>({
+    name: 'stands',
+    text: `SELECT name, position FROM projection_checkpoint
+      WHERE (name = $1 OR starts_with(name, $1 || '/')) AND version = $2 AND generation = 'live'`,
+    values: [name, version],
   })
-  return rows[0]?.position ?? null
+  return new Map(rows.map((row) => [row.name.slice(name.length + 1), row.position]))
+}
+
+type CheckpointRow = {
+  readonly generation: Generation
+  readonly version: number
+  readonly position: string
 }
 
 const forgetNextStatement = `
   DELETE FROM projection_checkpoint WHERE name = $1 AND generation = 'next'`
 
-// $1 name, $2 version. The row of the live checkpoint stays locked, so that no page of it is
-// committed until the tables have changed places.
-const swapCheckpointStatement = `
-  INSERT INTO projection_checkpoint AS live (name, version, generation, position, updated_at)
-  SELECT name, version, 'live', position, now() FROM projection_checkpoint
-  WHERE name = $1 AND version = $2 AND generation = 'next'
+// No page of the live read model is committed until the tables have changed places.
+const lockCheckpointsStatement = `
+  SELECT generation, version, position FROM projection_checkpoint
+  WHERE name = $1 OR starts_with(name, $1 || '/') ORDER BY name, generation FOR UPDATE`
+
+const forgetCheckpointsStatement = `
+  DELETE FROM projection_checkpoint
+  WHERE starts_with(name, $1 || '/') OR name = $1 AND generation = 'next'`
+
+const startCheckpointStatement = `
+  INSERT INTO projection_checkpoint AS live (name, version, generation, position)
+  VALUES ($1, $2, 'live', $3)
   ON CONFLICT (name, generation) DO UPDATE
-    SET version = excluded.version, position = excluded.position, updated_at = now()
-    WHERE live.position = excluded.position OR live.version <> excluded.version`
+    SET version = excluded.version, position = excluded.position, updated_at = now()`
 
 /** The table of a generation. */
 function nameOf(table: Table, generation: Generation): string {
@@ -129,24 +164,30 @@ async function storageSettings(client: pg.PoolClient, table: string): Promise<st
   return settings.length > 0 ? `WITH (${settings.join(', ')})` : ''
 }
 
-// $1 names, $2 versions, $3 from, $4 to, $5 generation. Rows are locked in the order of their
-// names, so that two processes cannot wait for each other.
+// $1 names of rows, $2 names of the wholes, $3 versions, $4 from, $5 to, $6 generation. Rows are
+// locked in the order of their names, so that two processes cannot wait for each other. A share
+// that has no row yet starts where the whole stands.
 const moveStatement = `
   WITH move AS (
-    SELECT * FROM unnest($1::text[], $2::int[], $3::text[], $4::text[])
-      AS m (name, version, "from", "to")
+    SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[])
+      AS m (name, whole, version, "from", "to")
   ), locked AS MATERIALIZED (
-    SELECT c.name FROM projection_checkpoint c JOIN move m USING (name)
-    WHERE c.generation = $5 ORDER BY c.name FOR UPDATE OF c
+    SELECT c.name, c.version, c.position FROM projection_checkpoint c
+    WHERE c.generation = $6 AND (c.name = ANY ($1) OR c.name = ANY ($2))
+    ORDER BY c.name FOR UPDATE OF c
   ), moved AS (
     UPDATE projection_checkpoint c SET position = m."to", updated_at = now()
     FROM move m JOIN locked USING (name)
-    WHERE c.name = m.name AND c.generation = $5
+    WHERE c.name = m.name AND c.generation = $6
       AND c.version = m.version AND c.position = m."from"
     RETURNING c.name
   ), started AS (
     INSERT INTO projection_checkpoint (name, version, generation, position)
-    SELECT name, version, $5, "to" FROM move WHERE "from" IS NULL ORDER BY name
+    SELECT m.name, m.version, $6, m."to"
+    FROM move m LEFT JOIN locked w ON w.name = m.whole
+    WHERE w.name IS NULL AND m."from" IS NULL
+      OR m.name <> m.whole AND w.version = m.version AND w.position = m."from"
+    ORDER BY m.name
     ON CONFLICT DO NOTHING
     RETURNING name
   )
@@ -162,6 +203,7 @@ async function moveCheckpoints(
     name: 'move-checkpoints',
     text: moveStatement,
     values: [
+      moves.map((move) => rowName(move.name, move.share)),
       moves.map((move) => move.name),
       moves.map((move) => move.version),
       moves.map((move) => move.from),

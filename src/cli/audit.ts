@@ -82,10 +82,11 @@ async function replay(): Promise<number> {
     const alarm = ({ stream, seen, got }: { stream: string; seen: number; got: number }): void => {
       say(`A hole: ${stream} has no revision between ${seen} and ${got}.`)
     }
-    const { newFeed, readModels: store } = database.profile()
+    const { newFeed, readModels: store, partitions } = database.profile()
     const report = await replayAudit({
       ...{ feed: newFeed(), store, scratch: database.scratch() },
       projections: projections({ publicUrl, alarm }),
+      shareOf: (event) => partitions.shareOf(event),
     })
     for (const { table, rows } of report.tables) say(`${table}: ${rows} rows compared`)
     for (const difference of report.differences) say(sentence(difference))

@@ -39,7 +39,7 @@ async function doctor(given: Given): Promise<number> {
     note(found)
     note(await checkProcesses(config))
     if (found.some(({ verdict }) => verdict === 'fail')) return
-    note(checkStand(await getStand(database.profile().sql)))
+    note(checkStand(await getStand(database.profile())))
     if (!isSet(given, 'verify')) return
     note(await verify(database, isSet(given, 'live')))
     note([await verifyReadModels(database, config.publicUrl)])
@@ -52,12 +52,13 @@ async function doctor(given: Given): Promise<number> {
 
 /** I9: the log folded from zero gives exactly the live read models. */
 async function verifyReadModels(database: ToolDatabase, publicUrl: string): Promise<Finding> {
-  const { newFeed, readModels: store } = database.profile()
+  const { newFeed, readModels: store, partitions } = database.profile()
   const holes: string[] = []
   const alarm = ({ stream }: { readonly stream: string }): void => void holes.push(stream)
   const { tables, differing, differences } = await replayAudit({
     ...{ feed: newFeed(), store, scratch: database.scratch() },
     projections: projections({ publicUrl, alarm }),
+    shareOf: (event) => partitions.shareOf(event),
   })
   const rows = tables.reduce((sum, table) => sum + table.rows, 0)
   const about = 'I9'

@@ -15,8 +15,6 @@ export type LogCountersOptions = {
   readonly jobTypes: readonly string[]
   /** Negative when the first position lies before the second. */
   readonly compare: (a: string, b: string) => number
-  /** Events up to here were counted by an earlier process. */
-  readonly from: string
   /** Jobs that began before this process did. */
   readonly findJobs: (jobIds: readonly string[]) => Promise<ReadonlyMap<string, JobFacts>>
 }
@@ -43,21 +41,29 @@ export class LogCounters {
   readonly #options: LogCountersOptions
   readonly #count: ReturnType<typeof openCounters>
   readonly #jobs = new Map<string, JobFacts>()
-  #counted: string
+  /** By shares of the log: what lies before was counted. */
+  readonly #counted = new Map<string, string>()
 
   constructor(series: Series, options: LogCountersOptions) {
     this.#options = options
-    this.#counted = options.from
     this.#count = openCounters(series, options.jobTypes)
   }
 
+  /** Events of that share up to there were counted by another process. */
+  begin(share: string, from: string): void {
+    this.#counted.set(share, from)
+  }
+
   /** Counts a committed page; a page that was counted before changes nothing. */
-  async count(page: readonly Recorded[]): Promise<void> {
+  async count(share: string, page: readonly Recorded[]): Promise<void> {
     const { compare, findJobs } = this.#options
-    const events = page.filter(({ position }) => compare(position, this.#counted) > 0)
+    const counted = this.#counted.get(share)
+    const isNew = ({ position }: Recorded): boolean =>
+      counted === undefined || compare(position, counted) > 0
+    const events = page.filter(isNew)
     const last = events.at(-1)
     if (!last) return
-    this.#counted = last.position
+    this.#counted.set(share, last.position)
     const unknown = this.#unknownJobs(events)
     if (unknown.length > 0) {
       for (const [jobId, facts] of await findJobs(unknown)) this.#remember(jobId, facts)

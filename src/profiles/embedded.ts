@@ -4,6 +4,7 @@ import { FilesystemObjectStore } from '../../infra/filesystem/object-store.ts'
 import { GuardedClient } from '../../infra/http/guarded-client.ts'
 import { GuardedRequestError } from '../../infra/http/guarded-request-error.ts'
 import { HttpWebhookTransport } from '../../infra/http/webhook-transport.ts'
+import { WholeLog } from '../../infra/memory/feed-partitions.ts'
 import { PostgresAnnouncements } from '../../infra/postgres/announcements.ts'
 import { PostgresAnnouncer } from '../../infra/postgres/announcer.ts'
 import { PostgresDeliveryStore } from '../../infra/postgres/delivery-store.ts'
@@ -23,8 +24,10 @@ import { SystemClock } from '../../infra/system/clock.ts'
 import { SystemIds } from '../../infra/system/ids.ts'
 import { JobError } from '../../workers/job-error.ts'
 import type { Download } from '../../workers/open-input.ts'
+import { SharedFeed } from '../../workers/shared-feed.ts'
 import { loadSecretKey } from '../config.ts'
 import type { Config } from '../config.ts'
+import type { EventFeed } from '../../domain/ports/event-feed.ts'
 import type { EventStore } from '../../domain/ports/event-store.ts'
 import type { PipelineObserver } from '../../domain/pipeline/command-pipeline.ts'
 import type { Profile } from './profile.ts'
@@ -59,11 +62,15 @@ export function openEmbedded(
   const objects = new FilesystemObjectStore({ root, baseUrl: config.publicUrl, secretKey, clock })
   const client = new GuardedClient({ allowPrivate: config.arePrivateWebhooksAllowed })
   const pipelines = openPipelines({ store, snapshots, clock, ids, observer })
+  const log = new SharedFeed(() => new PostgresEventFeed(pool, listener))
+  const newFeed = (): EventFeed => log.reader()
   const secretsOf = webhookSecrets({ pipelines, clock, secretKey })
   return {
     ...{ config, clock, ids, store, objects, secretKey, pipelines },
     servedObjects: objects,
-    newFeed: () => new PostgresEventFeed(pool, listener),
+    newFeed,
+    partitions: new WholeLog(newFeed),
+    carriers: () => [],
     sql: sqlOver(pool),
     signals: new PostgresSignals(pool, listener),
     announcer: new PostgresAnnouncer(pool),

@@ -3,6 +3,7 @@ import type { Announcements, Announcer } from '../../domain/ports/announcements.
 import type { Clock } from '../../domain/ports/clock.ts'
 import type { DeliveryStore } from '../../domain/ports/delivery-store.ts'
 import type { EventFeed } from '../../domain/ports/event-feed.ts'
+import type { FeedPartitions } from '../../domain/ports/feed-partitions.ts'
 import type { EventStore } from '../../domain/ports/event-store.ts'
 import type { HoldWatch } from '../../domain/ports/hold-watch.ts'
 import type { IdempotencyStore } from '../../domain/ports/idempotency-store.ts'
@@ -13,6 +14,7 @@ import type { ObjectStore } from '../../domain/ports/object-store.ts'
 import type { ReadModelStore } from '../../domain/ports/read-model-store.ts'
 import type { Signals } from '../../domain/ports/signals.ts'
 import type { WebhookTransport } from '../../domain/ports/webhook-transport.ts'
+import type { Loop, LoopReport } from '../../workers/loop.ts'
 import type { Download } from '../../workers/open-input.ts'
 import type { Config } from '../config.ts'
 import type { ServedObjectStore } from '../http/objects.ts'
@@ -27,8 +29,12 @@ export type Profile = {
   readonly secretKey: Uint8Array
   readonly store: EventStore
   readonly pipelines: Pipelines
-  /** A feed is for one reader. */
+  /** The whole log in its order. A feed is for one reader. */
   readonly newFeed: () => EventFeed
+  /** The log, divided by orgs among the processes that follow it. */
+  readonly partitions: FeedPartitions
+  /** Loops of a projector that carry the log to where it is followed. */
+  readonly carriers: (report: LoopReport) => readonly Loop[]
   readonly objects: ObjectStore
   readonly servedObjects: ServedObjectStore | null
   readonly sql: Sql

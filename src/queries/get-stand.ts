@@ -1,4 +1,8 @@
-import type { Sql } from './sql.ts'
+import type { EventFeed } from '../../domain/ports/event-feed.ts'
+import type { Profile } from '../profiles/profile.ts'
+
+/** Events that a lag counts at most: to read more for a figure would make it worse. */
+const lagEventsMax = 1_000
 
 /** How the running system stands, as the database knows it. Ages are 0 when nothing waits. */
 export type Stand = {
@@ -20,7 +24,7 @@ export type QueueStand = {
 /** A reader of the log that keeps a checkpoint. */
 export type ConsumerStand = {
   readonly name: string
-  /** Positions between its checkpoint and the end of the log; a rolled-back append leaves a gap. */
+  /** Not handled yet; more than `lagEventsMax` are not counted. */
   readonly events: number
   readonly oldestMs: number
   readonly movedAtMs: number
@@ -48,29 +52,54 @@ const driftStatement = `
   ) h USING (org_id)`
 
 const consumersStatement = `
-  WITH log AS MATERIALIZED (SELECT feed_head() AS head)
-  SELECT c.name, greatest(0, log.head - c.position::bigint)::float8 AS events,
-    coalesce(greatest(0, extract(epoch FROM now() - e.recorded_at) * 1000), 0)::float8
-      AS "oldestMs",
-    (extract(epoch FROM c.updated_at) * 1000)::float8 AS "movedAtMs"
-  FROM projection_checkpoint c CROSS JOIN log LEFT JOIN LATERAL (
-    SELECT x.recorded_at FROM event x
-    WHERE x.position > c.position::bigint AND x.position <= log.head
-    ORDER BY x.position LIMIT 1
-  ) e ON true
-  WHERE c.generation = 'live'
-  ORDER BY c.name`
+  SELECT split_part(name, '/', 1) AS name, position,
+    (extract(epoch FROM updated_at) * 1000)::float8 AS "movedAtMs"
+  FROM projection_checkpoint
+  WHERE generation = 'live'
+  ORDER BY 1`
+
+type Ports = Pick<Profile, 'sql' | 'newFeed' | 'clock'>
 
 /** Four statements, one after the other: a look at the system must not take its connections. */
-export async function getStand(sql: Sql): Promise<Stand> {
+export async function getStand(ports: Ports): Promise<Stand> {
+  const { sql } = ports
   const queue = await sql<QueueStand>('stand-queue', queueStatement, [])
   const [holds] = await sql<Stand['holds']>('stand-holds', holdsStatement, [])
   const [drift] = await sql<{ driftMicro: number }>('stand-drift', driftStatement, [])
-  const consumers = await sql<ConsumerStand>('stand-consumers', consumersStatement, [])
+  const consumers = await standsOfConsumers(ports)
   return {
     queue,
     holds: holds ?? { count: 0, oldestMs: 0 },
     driftMicro: drift?.driftMicro ?? 0,
     consumers,
   }
+}
+
+type ConsumerRow = { readonly name: string; readonly position: string; readonly movedAtMs: number }
+
+/** A consumer whose shares of the log stand at different places is told by the furthest one. */
+async function standsOfConsumers({ sql, newFeed, clock }: Ports): Promise<ConsumerStand[]> {
+  const feed = newFeed()
+  const furthest = new Map<string, ConsumerRow>()
+  for (const row of await sql<ConsumerRow>('stand-consumers', consumersStatement, [])) {
+    const known = furthest.get(row.name)
+    if (!known || feed.compare(row.position, known.position) > 0) furthest.set(row.name, row)
+  }
+  const lags = new Map<string, Lag>()
+  const consumers: ConsumerStand[] = []
+  for (const { name, position, movedAtMs } of furthest.values()) {
+    const lag = lags.get(position) ?? (await lagOf(feed, position, clock.now()))
+    lags.set(position, lag)
+    consumers.push({ name, movedAtMs, ...lag })
+  }
+  return consumers
+}
+
+type Lag = Pick<ConsumerStand, 'events' | 'oldestMs'>
+
+async function lagOf(feed: EventFeed, position: string, now: number): Promise<Lag> {
+  const { events } = await feed.readPage(position, lagEventsMax)
+  const [oldest] = events
+  const oldestMs = oldest ? Math.max(0, now - Date.parse(oldest.meta.at)) : 0
+  return { events: events.length, oldestMs }
 }

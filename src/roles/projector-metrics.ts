@@ -1,4 +1,3 @@
-import type { Recorded } from '../../domain/catalog.ts'
 import { WebhookTransport } from '../../domain/ports/webhook-transport.ts'
 import type { OutgoingDelivery, WebhookAnswer } from '../../domain/ports/webhook-transport.ts'
 import type { Projection } from '../../projections/projection.ts'
@@ -18,36 +17,42 @@ const reactions = ['settlement']
 /** Opens what the projector shows on its metrics port. */
 export function openProjectorSeries(
   series: Series,
-  { config, sql, clock }: Pick<Profile, 'config' | 'sql' | 'clock'>,
+  { config, sql, newFeed, clock }: Pick<Profile, 'config' | 'sql' | 'newFeed' | 'clock'>,
   readModels: readonly string[],
 ): ProjectorMetrics {
   return openProjectorMetrics(series, {
     jobTypes: [...enabledJobTypes({ sandbox: config.isSandboxOn }).keys()],
     consumers: [...readModels, ...reactions],
-    readStand: () => getStand(sql),
+    readStand: () => getStand({ sql, newFeed, clock }),
     now: () => clock.now(),
   })
 }
 
-/** Opens the counters of events, beginning where the read models stand now. */
-export async function openLogCounters(
+/** Opens the counters of events. */
+export function openLogCounters(
   series: Series,
-  { config, sql, newFeed, readModels }: Pick<Profile, 'config' | 'sql' | 'newFeed' | 'readModels'>,
-  projections: readonly Projection[],
-): Promise<(events: readonly Recorded[]) => Promise<void>> {
+  { config, sql, newFeed }: Pick<Profile, 'config' | 'sql' | 'newFeed'>,
+): LogCounters {
   const feed = newFeed()
-  const stands = await Promise.all(
-    projections.map(({ name, version }) => readModels.checkpoint(name, version, 'live')),
-  )
-  const positions = stands.map((stand) => stand ?? feed.start)
-  const from = positions.sort((a, b) => feed.compare(a, b)).at(-1) ?? feed.start
-  const counters = new LogCounters(series, {
+  return new LogCounters(series, {
     jobTypes: [...enabledJobTypes({ sandbox: config.isSandboxOn }).keys()],
     compare: (a, b) => feed.compare(a, b),
-    from,
     findJobs: (jobIds) => findJobs(sql, jobIds),
   })
-  return (events) => counters.count(events)
+}
+
+/** Where the read models stand that are furthest on in a share of the log. */
+export async function furthestStand(
+  { newFeed, readModels }: Pick<Profile, 'newFeed' | 'readModels'>,
+  projections: readonly Projection[],
+  share: string,
+): Promise<string> {
+  const feed = newFeed()
+  const stands = await Promise.all(
+    projections.map(({ name, version }) => readModels.checkpoint(name, version, 'live', share)),
+  )
+  const positions = stands.map((stand) => stand ?? feed.start)
+  return positions.sort((a, b) => feed.compare(a, b)).at(-1) ?? feed.start
 }
 
 type JobRow = {

@@ -1,4 +1,5 @@
 import type { Recorded } from '../../domain/catalog.ts'
+import type { Projection } from '../../projections/projection.ts'
 import { projections } from '../../projections/registry.ts'
 import { CachedRows } from '../../workers/cached-rows.ts'
 import { endpointDisabler } from '../../workers/disable-endpoint.ts'
@@ -12,8 +13,13 @@ import { WebhookSender } from '../../workers/webhook-sender.ts'
 import type { Log } from '../log.ts'
 import type { Profile } from '../profiles/profile.ts'
 import type { ProjectorMetrics } from '../metrics/projector.ts'
-import { tellPage } from './page-signals.ts'
-import { openLogCounters, openProjectorSeries, TimedTransport } from './projector-metrics.ts'
+import { tellSockets, tellWorkers } from './page-signals.ts'
+import {
+  furthestStand,
+  openLogCounters,
+  openProjectorSeries,
+  TimedTransport,
+} from './projector-metrics.ts'
 import type { RoleParts, RunningRole } from './role.ts'
 
 const housekeepingMs = 3_600_000
@@ -33,39 +39,92 @@ export async function startProjector(parts: RoleParts): Promise<RunningRole> {
   })
   const names = readModels.map(({ name }) => name)
   const counters = openProjectorSeries(metrics.series, profile, names)
-  const countEvents = await openLogCounters(metrics.series, profile, readModels)
   const sender = webhookSender(parts, counters)
-  const committed = (events: readonly Recorded[]): void => {
-    sender.wake()
-    countEvents(events).catch((error: unknown) => {
-      log.warn({ err: error }, 'events of a page were not counted')
-    })
-    tellPage(profile, events).catch((error: unknown) => {
-      log.warn({ err: error }, 'signals of a page were not sent')
-    })
-  }
   await rebuildOutdated({ feed: profile.newFeed(), store, report }, readModels)
-  const feed = profile.newFeed()
   const loops: readonly Loop[] = [
-    projector({
-      feed,
-      store: new CachedRows(store),
-      projections: readModels,
-      clock,
-      report,
-      committed,
-    }),
+    queueLoop(parts, readModels, report),
     settlement({ feed: profile.newFeed(), store, pipelines, clock, ids, report }),
     new Rescuer({ pipelines, leases, holds, clock, ids, report }).loop(),
     housekeeping(profile, report),
     sender,
+    ...profile.carriers(report),
   ]
   for (const loop of loops) loop.start()
+  const wake = (): void => sender.wake()
+  const unfollow = await followShares(parts, { readModels, report, wake })
   return {
     stop: async (signal) => {
-      await Promise.all(loops.map((loop) => loop.stop(signal)))
+      await Promise.all([unfollow(), ...loops.map((loop) => loop.stop(signal))])
     },
   }
+}
+
+const needing = (order: Projection['order'], readModels: readonly Projection[]) =>
+  readModels.filter((readModel) => readModel.order === order)
+
+/** Workers wait for the queue; the queue does not wait for the books. */
+function queueLoop(
+  { profile, log }: RoleParts,
+  readModels: readonly Projection[],
+  report: LoopReport,
+): Loop {
+  const { clock, readModels: store } = profile
+  return projector({
+    feed: profile.newFeed(),
+    store: new CachedRows(store),
+    projections: needing('log', readModels),
+    ...{ clock, report },
+    committed: (events) => {
+      tellWorkers(profile, events).catch((error: unknown) => {
+        log.warn({ err: error }, 'workers were not told of a page')
+      })
+    },
+  })
+}
+
+type Following = {
+  readonly readModels: readonly Projection[]
+  readonly report: LoopReport
+  readonly wake: () => void
+}
+
+/** Carries the shares of the log that fall to this process; the returned function ends it. */
+async function followShares(
+  { profile, log, metrics }: RoleParts,
+  { readModels, report, wake }: Following,
+): Promise<() => Promise<void>> {
+  const { clock, readModels: store, partitions } = profile
+  const counters = openLogCounters(metrics.series, profile)
+  const shared = needing('org', readModels)
+  const shown = (share: string, events: readonly Recorded[]): void => {
+    wake()
+    counters.count(share, events).catch((error: unknown) => {
+      log.warn({ err: error }, 'events of a page were not counted')
+    })
+    tellSockets(profile, events).catch((error: unknown) => {
+      log.warn({ err: error }, 'sockets were not told of a page')
+    })
+  }
+  return partitions.follow('read-models', async ({ name: share, feed, signal }) => {
+    // Without it a restart may count a page twice; the read models do not depend on it.
+    const from = await furthestStand(profile, shared, share).catch(() => null)
+    if (from !== null) counters.begin(share, from)
+    const loop = projector({
+      ...{ feed, share, clock, report, projections: shared },
+      store: new CachedRows(store),
+      committed: (events) => shown(share, events),
+    })
+    loop.start()
+    await aborted(signal)
+    await loop.stop(signal)
+  })
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
 }
 
 function webhookSender({ profile, log }: RoleParts, counters: ProjectorMetrics): WebhookSender {

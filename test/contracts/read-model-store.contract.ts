@@ -186,12 +186,12 @@ function snapshots(given: () => ReadModelStore): void {
         given().commit(moves(from, to), [{ table: thingTable, put: [each], remove: [] }], 'live')
       await write(null, '10', row)
       const before = keyOf(row).slice(0, -1)
-      await given().snapshot(async ({ checkpoint, scan }) => {
-        expect(await checkpoint(name, 1)).toBe('10')
+      await given().snapshot(async ({ stands, scan }) => {
+        expect(await stands(name, 1)).toEqual(new Map([['', '10']]))
         await write('10', '20', { ...row, label: 'now' })
-        expect(await checkpoint(name, 1)).toBe('10')
+        expect(await stands(name, 1)).toEqual(new Map([['', '10']]))
         expect(await scan(thingTable, before, 1)).toStrictEqual([row])
-        expect(await checkpoint(name, 2)).toBeNull()
+        expect((await stands(name, 2)).size).toBe(0)
       })
       expect(await given().checkpoint(name, 1, 'live')).toBe('20')
     })
@@ -255,6 +255,45 @@ function checkpoints(given: () => ReadModelStore): void {
       expect(await given().checkpoint(name, 1, 'live')).toBe('10')
     })
 
+    test('shares of the log move by themselves, from where the whole stands', async () => {
+      const name = newName()
+      const share = (of: string, from: string | null, to: string, row = thing()) =>
+        given().commit(
+          [{ name, version: 1, share: of, from, to }],
+          [{ table: thingTable, put: [row], remove: [] }],
+          'live',
+        )
+      await move(name, null, '10')
+      expect(await given().checkpoint(name, 1, 'live', 'a')).toBe('10')
+      const lost = thing()
+      for (const from of [null, '9']) {
+        await expect(share('a', from, '20', lost)).rejects.toThrow(CheckpointMoved)
+      }
+      await share('a', '10', '20')
+      await share('b', '10', '15')
+      await expect(share('b', '10', '16', lost)).rejects.toThrow(CheckpointMoved)
+      expect(await given().stands(name, 1)).toEqual(
+        new Map([
+          ['', '10'],
+          ['a', '20'],
+          ['b', '15'],
+        ]),
+      )
+      expect(await given().load(thingTable, [keyOf(lost)], 'live')).toEqual([])
+      expect(await given().checkpoint(name, 2, 'live', 'a')).toBeNull()
+      expect((await given().stands(name, 2)).size).toBe(0)
+    })
+
+    test('a share of what was never started begins by itself', async () => {
+      const name = newName()
+      const begin = () =>
+        given().commit([{ name, version: 1, share: 'a', from: null, to: '5' }], [], 'live')
+      await begin()
+      await expect(begin()).rejects.toThrow(CheckpointMoved)
+      expect(await given().checkpoint(name, 1, 'live', 'a')).toBe('5')
+      expect(await given().checkpoint(name, 1, 'live')).toBeNull()
+    })
+
     test('several move together or not at all', async () => {
       const [a, b, row] = [newName(), newName(), thing()]
       const both = (fromA: string | null, fromB: string | null, to: string) =>
@@ -300,6 +339,8 @@ function rebuilds(given: () => ReadModelStore): void {
       [{ table: thingTable, put: [row], remove: [] }],
       generation,
     )
+  const compare = (a: string, b: string): number => Number(a) - Number(b)
+  const swap = (name: string, version: number) => given().swap({ name, version, tables, compare })
   const labelOf = async (key: string, generation: 'live' | 'next' = 'live') => {
     const [row] = await given().load(thingTable, [key], generation)
     return row?.['label'] ?? null
@@ -317,7 +358,7 @@ function rebuilds(given: () => ReadModelStore): void {
       expect(await given().checkpoint(name, 1, 'next')).toBe('10')
       expect([await labelOf(key), await labelOf(key, 'next')]).toEqual(['old', 'new'])
 
-      expect(await given().swap(name, 1, tables)).toBe(true)
+      expect(await swap(name, 1)).toBe(true)
       expect(await labelOf(key)).toBe('new')
       expect(await given().checkpoint(name, 1, 'live')).toBe('10')
       expect(await given().checkpoint(name, 1, 'next')).toBeNull()
@@ -330,12 +371,12 @@ function rebuilds(given: () => ReadModelStore): void {
       await given().beginRebuild(name, tables)
       await write('next', [name, 1, null, '10'], { ...row, label: 'next' })
       await write('live', [name, 1, '10', '20'], row)
-      expect(await given().swap(name, 1, tables)).toBe(false)
+      expect(await swap(name, 1)).toBe(false)
       expect(await labelOf(key)).toBe('live')
       expect(await given().checkpoint(name, 1, 'live')).toBe('20')
 
       await write('next', [name, 1, '10', '20'], { ...row, label: 'next' })
-      expect(await given().swap(name, 1, tables)).toBe(true)
+      expect(await swap(name, 1)).toBe(true)
       expect(await labelOf(key)).toBe('next')
     })
 
@@ -343,7 +384,7 @@ function rebuilds(given: () => ReadModelStore): void {
       const [name, row] = [newName(), thing({ label: 'live' })]
       await write('live', [name, 1, null, '10'], row)
       await given().beginRebuild(name, tables)
-      expect(await given().swap(name, 1, tables)).toBe(false)
+      expect(await swap(name, 1)).toBe(false)
       expect(await labelOf(keyOf(row))).toBe('live')
     })
 
@@ -352,8 +393,8 @@ function rebuilds(given: () => ReadModelStore): void {
       await write('live', [name, 1, null, '10'], row)
       await given().beginRebuild(name, tables)
       await write('next', [name, 2, null, '30'], { ...row, label: 'version 2' })
-      expect(await given().swap(name, 1, tables)).toBe(false)
-      expect(await given().swap(name, 2, tables)).toBe(true)
+      expect(await swap(name, 1)).toBe(false)
+      expect(await swap(name, 2)).toBe(true)
       expect(await given().checkpoint(name, 2, 'live')).toBe('30')
       expect(await labelOf(keyOf(row))).toBe('version 2')
       await expect(write('live', [name, 1, '10', '11'], row)).rejects.toThrow(CheckpointMoved)
@@ -370,11 +411,29 @@ function rebuilds(given: () => ReadModelStore): void {
       await expect(write('next', [name, 1, '10', '20'], row)).rejects.toThrow(CheckpointMoved)
     })
 
+    test('that is further than the live rows takes their place, for all shares', async () => {
+      const [name, row] = [newName(), thing({ label: 'live' })]
+      const share = (from: string | null, to: string, of: string) =>
+        given().commit([{ name, version: 1, share: of, from, to }], [], 'live')
+      await share(null, '7', 'a')
+      await share(null, '15', 'b')
+      await given().beginRebuild(name, tables)
+      await write('next', [name, 1, null, '10'], { ...row, label: 'next' })
+      expect(await swap(name, 1)).toBe(false)
+      await write('next', [name, 1, '10', '20'], row)
+      expect(await swap(name, 1)).toBe(true)
+      expect(await given().stands(name, 1)).toEqual(new Map([['', '20']]))
+      await expect(share('15', '18', 'b')).rejects.toThrow(CheckpointMoved)
+      await share('20', '25', 'b')
+      expect(await given().checkpoint(name, 1, 'live', 'b')).toBe('25')
+      expect(await given().checkpoint(name, 1, 'live', 'a')).toBe('20')
+    })
+
     test('of what was never started makes it live', async () => {
       const [name, row] = [newName(), thing({ label: 'first' })]
       await given().beginRebuild(name, tables)
       await write('next', [name, 1, null, '10'], row)
-      expect(await given().swap(name, 1, tables)).toBe(true)
+      expect(await swap(name, 1)).toBe(true)
       expect(await given().checkpoint(name, 1, 'live')).toBe('10')
       expect(await labelOf(keyOf(row))).toBe('first')
     })

@@ -109,7 +109,13 @@ async function project(): Promise<void> {
 }
 
 const replay = () =>
-  replayAudit({ feed: newFeed(), store, scratch: new MemoryReadModelStore(), projections: all })
+  replayAudit({
+    feed: newFeed(),
+    store,
+    scratch: new MemoryReadModelStore(),
+    projections: all,
+    shareOf: () => '',
+  })
 
 let files = 0
 

@@ -1,6 +1,7 @@
 import type { AccountEvent } from '../../domain/account/account-events.ts'
 import type { AccountCommand } from '../../domain/account/account-commands.ts'
 import type { JobState } from '../../domain/job/job.ts'
+import type { RecordedEvent } from '../../domain/envelope.ts'
 import type { EventFeed } from '../../domain/ports/event-feed.ts'
 import type { AccountDecider, JobDecider, Mutation } from './mutation.ts'
 
@@ -45,17 +46,14 @@ function deciding(change: (state: JobState, command: { type: string }) => JobSta
   })
 }
 
-/** Shows all but every third end of a job. */
+/** Shows no end of a job that no worker ended: the worker settles what it ends itself. */
 function forgetfulFeed(feed: EventFeed): EventFeed {
-  let ends = 0
   return replaced(feed, {
     readPage: async (after, limit) => {
       const page = await feed.readPage(after, limit)
-      const events = page.events.filter(({ type }) => {
-        if (!/^Job(Succeeded|Failed|Canceled|Expired)$/.test(type)) return true
-        ends += 1
-        return ends % 3 !== 0
-      })
+      const isShown = ({ type, meta }: RecordedEvent): boolean =>
+        meta.actor === 'worker' || !/^Job(Succeeded|Failed|Canceled|Expired)$/.test(type)
+      const events = page.events.filter(isShown)
       // A page without events would look like the end of the log.
       return { ...page, events: events.length > 0 ? events : page.events }
     },

@@ -20,6 +20,9 @@ type Seen = {
   succeeded: boolean
 }
 
+/** After the end of its job, or after the last fault. */
+const settledMsMax = 10_000
+
 /** Looks at every event in the moment in which it is written. Asks no decider. */
 export class Watch {
   readonly #log: MemoryEventLog
@@ -130,15 +133,15 @@ export class Watch {
     if (event.type === 'HoldSettled') this.#seeSettled(event.data, Date.parse(event.recordedAt))
   }
 
-  /** I5 also means: while all is well settlement does it, not the rescuer a minute later. */
+  /** I5 also means: when all is well settlement does it soon, not the rescuer a minute later. */
   #seeSettled(settled: HoldSettled['data'], atMs: number): void {
     const { jobId, holdId, outcome } = settled
     const job = this.jobs.get(jobId)
     if (!job || job.check.orgId === null) return
     if (holdId !== holdIdOf(jobId, job.check.requeues)) return
     if (job.check.isLive) this.#found('I5', jobId, 'a hold is settled, and its job is not over')
-    const isCalm = job.endedAtMs > this.healedAtMs + 1_000
-    if (isCalm && outcome === 'abandoned' && atMs > job.endedAtMs) {
+    const isLate = atMs > Math.max(job.endedAtMs, this.healedAtMs) + settledMsMax
+    if (isLate && outcome === 'abandoned') {
       this.#found('I5', jobId, 'settlement passed it over')
     }
   }

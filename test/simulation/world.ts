@@ -1,6 +1,7 @@
 import { accountDecider } from '../../domain/account/account.ts'
 import { accountAggregate, jobAggregate, openPipelines } from '../../domain/aggregates.ts'
 import type { Pipelines } from '../../domain/aggregates.ts'
+import type { Recorded } from '../../domain/catalog.ts'
 import { jobDecider } from '../../domain/job/job.ts'
 import { CommandPipeline } from '../../domain/pipeline/command-pipeline.ts'
 import { Pacer } from '../../domain/pipeline/pacer.ts'
@@ -24,7 +25,9 @@ import { creditGrantTable, creditHoldTable } from '../../projections/balance.ts'
 import type { HoleAlarm } from '../../projections/hole-alarm.ts'
 import { jobQueueTable } from '../../projections/job-queue.ts'
 import { projections } from '../../projections/registry.ts'
-import { tellPage } from '../../src/roles/page-signals.ts'
+import type { Projection } from '../../projections/projection.ts'
+import { tellSockets, tellWorkers } from '../../src/roles/page-signals.ts'
+import { SharedFeed } from '../../workers/shared-feed.ts'
 import { CachedRows } from '../../workers/cached-rows.ts'
 import { endpointDisabler } from '../../workers/disable-endpoint.ts'
 import type { Violation } from '../../workers/invariants/violation.ts'
@@ -199,20 +202,26 @@ export class World {
     const sender = this.#sender(process, pipelines)
     const store = process.port('rows', this.rows)
     const written = process.port('rows', this.#mutation.rows?.(this.rows) ?? this.rows)
-    const settled = this.newFeed()
-    const loops = [
+    const shared = new SharedFeed(() => process.port('feed', this.newFeed()))
+    const settled = shared.reader()
+    const project = (
+      order: Projection['order'],
+      committed: (events: readonly Recorded[]) => void,
+    ) =>
       projector({
-        ...{ clock, report: quiet, projections: this.projections() },
-        feed: process.port('feed', this.newFeed()),
+        ...{ clock, report: quiet, committed, feed: shared.reader() },
+        projections: this.projections().filter((readModel) => readModel.order === order),
         store: new CachedRows(written),
-        committed: (events) => {
-          sender.wake()
-          tellPage({ announcer, signals }, events).catch(quiet)
-        },
+      })
+    const loops = [
+      project('log', (events) => void tellWorkers({ announcer, signals }, events).catch(quiet)),
+      project('org', (events) => {
+        sender.wake()
+        tellSockets({ signals }, events).catch(quiet)
       }),
       settlement({
         ...{ store, pipelines, clock, ids, report: quiet },
-        feed: process.port('feed', this.#mutation.settlementFeed?.(settled) ?? settled),
+        feed: this.#mutation.settlementFeed?.(settled) ?? settled,
       }),
       new Rescuer({
         ...{ pipelines, clock, ids, report: quiet },

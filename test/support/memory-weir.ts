@@ -1,6 +1,7 @@
 import { accountStream } from '../../domain/account/account.ts'
 import { openPipelines } from '../../domain/aggregates.ts'
 import type { Pipelines } from '../../domain/aggregates.ts'
+import type { Recorded } from '../../domain/catalog.ts'
 import { existingJob, holdIdOf, isFinished, jobStream } from '../../domain/job/job.ts'
 import type { Job } from '../../domain/job/job.ts'
 import type { JobSpec } from '../../domain/job/job-events.ts'
@@ -25,7 +26,7 @@ import { creditGrantTable, creditHoldTable } from '../../projections/balance.ts'
 import { concurrencyLimitTable } from '../../projections/concurrency-limit.ts'
 import { jobQueueTable } from '../../projections/job-queue.ts'
 import { projections } from '../../projections/registry.ts'
-import { tellPage } from '../../src/roles/page-signals.ts'
+import { tellSockets, tellWorkers } from '../../src/roles/page-signals.ts'
 import type { JobType } from '../../workers/handlers/job-type.ts'
 import { JobWorker } from '../../workers/job-worker.ts'
 import type { AttemptReport } from '../../workers/job-worker.ts'
@@ -199,8 +200,10 @@ export class MemoryWeir {
   startProjector(): Loop {
     const { readModels: store, projections: all, clock, report, signals } = this
     const announcer = new MemoryAnnouncer(this.bus)
-    const committed: Parameters<typeof projector>[0]['committed'] = (events) =>
-      void tellPage({ announcer, signals }, events)
+    const committed = (events: readonly Recorded[]): void => {
+      void tellWorkers({ announcer, signals }, events)
+      void tellSockets({ signals }, events)
+    }
     const feed = this.newFeed()
     return this.#start(projector({ feed, store, projections: all, clock, report, committed }))
   }

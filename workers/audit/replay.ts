@@ -1,8 +1,9 @@
 import { canonical } from '../../domain/ledger/canonical.ts'
+import type { RecordedEvent } from '../../domain/envelope.ts'
 import type { EventFeed } from '../../domain/ports/event-feed.ts'
 import { keyOf } from '../../domain/ports/read-model-store.ts'
 import type { ReadModelSnapshot, ReadModelStore } from '../../domain/ports/read-model-store.ts'
-import type { Row, Table } from '../../domain/ports/read-model-store.ts'
+import type { Row, Stands, Table } from '../../domain/ports/read-model-store.ts'
 import { applyPage, knownEvents, pageUntil } from '../../projections/page.ts'
 import type { Projection } from '../../projections/projection.ts'
 
@@ -19,6 +20,8 @@ export type ReplayOptions = {
   /** An empty store, in which the log is folded anew. */
   readonly scratch: ReadModelStore
   readonly projections: readonly Projection[]
+  /** The share of the log that an event is in, by the name under which checkpoints are kept. */
+  readonly shareOf: (event: RecordedEvent) => string
 }
 
 /** A row that the live read model and the log do not agree on. */
@@ -34,7 +37,7 @@ export type Difference = {
 export type ReplayReport = {
   readonly readModels: readonly {
     readonly name: string
-    /** Where it stood when it was compared; null when it was never started. */
+    /** Where it stood when it was compared, furthest behind; null when it was never started. */
     readonly position: string | null
   }[]
   readonly events: number
@@ -55,48 +58,46 @@ export async function replayAudit(options: ReplayOptions): Promise<ReplayReport>
   const { store, scratch } = options
   const projections = options.projections.filter(({ rebuildable }) => rebuildable)
   return store.snapshot(async (live) => {
-    const standing: { projection: Projection; position: string | null }[] = []
+    const standing: Standing[] = []
     for (const projection of projections) {
       const { name, version } = projection
-      standing.push({ projection, position: await live.checkpoint(name, version) })
+      standing.push({ projection, stands: await live.stands(name, version) })
     }
-    let events = 0
-    for (const [position, members] of byPosition(standing)) {
-      events = Math.max(events, await fold(options, members, position))
-    }
+    const events = await fold(options, standing)
     const compared = await scratch.snapshot((replayed) => {
       const tables = projections.flatMap((projection) => projection.tables)
       return compareAll(tables, live, replayed)
     })
-    const readModels = standing.map(({ projection: { name }, position }) => ({ name, position }))
+    const readModels = standing.map(({ projection: { name }, stands }) => {
+      const positions = [...stands.values()].sort((a, b) => options.feed.compare(a, b))
+      return { name, position: positions[0] ?? null }
+    })
     return { readModels, events, ...compared }
   })
 }
 
-/** Read models that stand at the same place are folded together; those that stand nowhere not. */
-function byPosition(
-  standing: readonly { readonly projection: Projection; readonly position: string | null }[],
-): ReadonlyMap<string, readonly Projection[]> {
-  const groups = new Map<string, Projection[]>()
-  for (const { projection, position } of standing) {
-    if (position === null) continue
-    groups.set(position, [...(groups.get(position) ?? []), projection])
-  }
-  return groups
-}
+type Standing = { readonly projection: Projection; readonly stands: Stands }
 
-/** Carries the read models from nothing to the position. Returns how many events that took. */
-async function fold(
-  { feed, scratch }: ReplayOptions,
-  projections: readonly Projection[],
-  until: string,
-): Promise<number> {
+/**
+ * Carries each read model from nothing to where it stands, every share to its own place. Returns
+ * how many events that took.
+ */
+async function fold(options: ReplayOptions, standing: readonly Standing[]): Promise<number> {
+  const { feed, scratch, shareOf } = options
+  const positions = standing.flatMap(({ stands }) => [...stands.values()])
+  const until = positions.sort((a, b) => feed.compare(a, b)).at(-1) ?? feed.start
   let events = 0
   for (let place = feed.start; feed.compare(place, until) < 0;) {
     const page = pageUntil(await feed.readPage(place, pageEventsMax), until, feed)
     if (page.position === place) break
-    const rows = await applyPage(projections, knownEvents(page.events), scratch, 'live')
-    await scratch.commit([], rows.changes(), 'live')
+    for (const { projection, stands } of standing) {
+      const seen = page.events.filter((event) => {
+        const stand = stands.get(shareOf(event)) ?? stands.get('')
+        return stand !== undefined && feed.compare(event.position, stand) <= 0
+      })
+      const rows = await applyPage([projection], knownEvents(seen), scratch, 'live')
+      await scratch.commit([], rows.changes(), 'live')
+    }
     events += page.events.length
     place = page.position
   }

@@ -15,9 +15,9 @@ function countersFrom(from = '0', older: Readonly<Record<string, JobFacts>> = {}
   const counters = new LogCounters(series, {
     jobTypes: ['sandbox.run'],
     compare: (a, b) => Number(a) - Number(b),
-    from,
     findJobs: async (ids) => new Map(Object.entries(older).filter(([id]) => ids.includes(id))),
   })
+  counters.begin('all', from)
   const value = async (line: string): Promise<string | undefined> =>
     (await series.text())
       .split('\n')
@@ -57,8 +57,8 @@ const failures = (code: string): string =>
 test('counts an end once, with what it took', async () => {
   const { counters, value } = countersFrom()
   const page = story(new Recorder(), 'j1', 'deadline_exceeded')
-  await counters.count(page)
-  await counters.count(page)
+  await counters.count('all', page)
+  await counters.count('all', page)
   expect(await value(failures('deadline_exceeded'))).toBe('1')
   expect(await value('weir_job_e2e_seconds_sum{job_type="sandbox.run"}')).toBe('5')
   expect(await value('weir_job_wait_seconds_sum{job_type="sandbox.run"}')).toBe('2')
@@ -67,7 +67,7 @@ test('counts an end once, with what it took', async () => {
 
 test('a code of a customer is no label', async () => {
   const { counters, value } = countersFrom()
-  await counters.count(story(new Recorder(), 'j1', 'whatever_a_customer_says'))
+  await counters.count('all', story(new Recorder(), 'j1', 'whatever_a_customer_says'))
   expect(await value(failures('other'))).toBe('1')
   expect(await value(failures('whatever_a_customer_says'))).toBeUndefined()
 })
@@ -75,14 +75,14 @@ test('a code of a customer is no label', async () => {
 test('what an earlier process counted is not counted again', async () => {
   const page = story(new Recorder(), 'j1', 'internal')
   const { counters, value } = countersFrom(page.at(-1)?.position)
-  await counters.count(page)
+  await counters.count('all', page)
   expect(await value(failures('internal'))).toBe('0')
 })
 
 test('looks up a job that began before this process', async () => {
   const facts = { jobType: 'sandbox.run', queuedAt: submittedAt, readyAt: null }
   const { counters, value } = countersFrom('0', { j1: facts })
-  await counters.count(story(new Recorder(), 'j1', 'internal').slice(2))
+  await counters.count('all', story(new Recorder(), 'j1', 'internal').slice(2))
   expect(await value(failures('internal'))).toBe('1')
   expect(await value('weir_job_e2e_seconds_sum{job_type="sandbox.run"}')).toBe('5')
 })
