@@ -1,3 +1,4 @@
+import type { LoopReport } from '../workers/loop.ts'
 import { ConfigError, metricsPortOf, printableConfig, readConfig } from './config.ts'
 import type { Config, Role } from './config.ts'
 import { reportErrors } from './error-reporting.ts'
@@ -40,7 +41,9 @@ async function run(config: Config, role: Role): Promise<void> {
   const startSpan = telemetry?.startSpan ?? null
   const { openWatched } = await import('./profiles/traced.ts')
   const start = await starters[role]()
-  const profile = openWatched(config, role, metrics.pipeline, startSpan)
+  const report: LoopReport = (level, fields, message) => log[level](fields, message)
+  const watch = { observer: metrics.pipeline, report, startSpan }
+  const profile = await openWatched(config, role, watch)
   log.info({ config: printableConfig(config) }, 'starting')
   const closeMetrics = await serveMetrics(metrics.series, {
     port: metricsPortOf(config, role),

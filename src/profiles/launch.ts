@@ -2,6 +2,8 @@ import { checkDatabase } from '../../infra/embedded-postgres/check-database.ts'
 import { startEmbeddedPostgres } from '../../infra/embedded-postgres/embedded-postgres.ts'
 import { migrate } from '../../infra/postgres/migrate.ts'
 import type { Config } from '../config.ts'
+import { profileOpener } from './open.ts'
+import { unwatched } from './profile.ts'
 import type { BootstrapContext } from '../supervisor/supervise.ts'
 import { supervise } from '../supervisor/supervise.ts'
 
@@ -18,9 +20,8 @@ export async function launch(config: Config): Promise<number> {
 /** Fills an empty installation. Loaded by need: a later start has nothing to fill. */
 async function fill({ config, databaseUrl }: BootstrapContext) {
   const { bootstrap } = await import('./bootstrap.ts')
-  const { openEmbedded } = await import('./embedded.ts')
-  const silent = { appended: () => undefined, conflicted: () => undefined }
-  const profile = openEmbedded({ ...config, databaseUrl }, 'bootstrap', silent)
+  const open = await profileOpener(config)
+  const profile = open({ ...config, databaseUrl }, 'bootstrap', unwatched)
   try {
     return await bootstrap(profile)
   } finally {

@@ -1,5 +1,6 @@
 import type { Pipelines } from '../../domain/aggregates.ts'
 import type { Announcements, Announcer } from '../../domain/ports/announcements.ts'
+import type { PipelineObserver } from '../../domain/pipeline/command-pipeline.ts'
 import type { Clock } from '../../domain/ports/clock.ts'
 import type { DeliveryStore } from '../../domain/ports/delivery-store.ts'
 import type { EventFeed } from '../../domain/ports/event-feed.ts'
@@ -34,7 +35,7 @@ export type Profile = {
   /** The log, divided by orgs among the processes that follow it. */
   readonly partitions: FeedPartitions
   /** Loops of a projector that carry the log to where it is followed. */
-  readonly carriers: (report: LoopReport) => readonly Loop[]
+  readonly carriers: () => readonly Loop[]
   readonly objects: ObjectStore
   readonly servedObjects: ServedObjectStore | null
   readonly sql: Sql
@@ -53,4 +54,18 @@ export type Profile = {
   /** Removes what killed processes left in the object store. */
   readonly sweepObjects: () => Promise<void>
   readonly close: () => Promise<void>
+}
+
+/** Sees what the adapters of a process do. */
+export type ProfileWatch = {
+  readonly observer: PipelineObserver
+  readonly wrapStore: (store: EventStore) => EventStore
+  readonly report: LoopReport
+}
+
+/** For a process that shows nothing of it. */
+export const unwatched: ProfileWatch = {
+  observer: { appended: () => undefined, conflicted: () => undefined },
+  wrapStore: (store) => store,
+  report: () => undefined,
 }

@@ -7,7 +7,9 @@ import { MemoryReadModelStore } from '../../infra/memory/read-model-store.ts'
 import { migrate, migrationState } from '../../infra/postgres/migrate.ts'
 import type { MigrationState } from '../../infra/postgres/migrate.ts'
 import type { Config } from '../config.ts'
-import { openEmbedded } from './embedded.ts'
+import type { DevFile } from '../supervisor/dev-file.ts'
+import { profileOpener } from './open.ts'
+import { unwatched } from './profile.ts'
 import type { Profile } from './profile.ts'
 
 /** What keeps a tool from its database, as a sentence for the person at the terminal. */
@@ -24,6 +26,8 @@ export type ToolDatabase = {
   readonly migrations: () => Promise<MigrationState>
   /** The adapters, opened on the first call. */
   readonly profile: () => Profile
+  /** Makes the first admin, prices and org where they are not there yet; the same every time. */
+  readonly bootstrap: () => Promise<DevFile>
   /** Empty read models in memory, to fold the log into. */
   readonly scratch: () => ReadModelStore
   readonly close: () => Promise<void>
@@ -38,14 +42,17 @@ export type ToolDatabase = {
 export async function openToolDatabase(config: Config): Promise<ToolDatabase> {
   const { databaseUrl, home } = config
   const place = databaseUrl === undefined ? await embeddedPlace(home) : await given(databaseUrl)
+  const openProfile = await profileOpener(config)
   let profile: Profile | null = null
-  const silent = { appended: () => undefined, conflicted: () => undefined }
+  const open = () =>
+    (profile ??= openProfile({ ...config, databaseUrl: place.url }, 'cli', unwatched))
   return {
     url: place.url,
     isStartedHere: place.isStartedHere,
     migrate: () => migrate(place.url),
     migrations: () => migrationState(place.url),
-    profile: () => (profile ??= openEmbedded({ ...config, databaseUrl: place.url }, 'cli', silent)),
+    profile: open,
+    bootstrap: async () => (await import('./bootstrap.ts')).bootstrap(open()),
     scratch: () => new MemoryReadModelStore(),
     close: async () => {
       await profile?.close()

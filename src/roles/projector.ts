@@ -47,7 +47,7 @@ export async function startProjector(parts: RoleParts): Promise<RunningRole> {
     new Rescuer({ pipelines, leases, holds, clock, ids, report }).loop(),
     housekeeping(profile, report),
     sender,
-    ...profile.carriers(report),
+    ...profile.carriers(),
   ]
   for (const loop of loops) loop.start()
   const wake = (): void => sender.wake()

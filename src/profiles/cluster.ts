@@ -1,0 +1,79 @@
+import { openPipelines } from '../../domain/aggregates.ts'
+import type { EventFeed } from '../../domain/ports/event-feed.ts'
+import { EventStoreDbBell } from '../../infra/eventstoredb/bell.ts'
+import { EventStoreDbConnection } from '../../infra/eventstoredb/connection.ts'
+import { EventStoreDbEventFeed } from '../../infra/eventstoredb/event-feed.ts'
+import { EventStoreDbEventStore } from '../../infra/eventstoredb/event-store.ts'
+import { KafkaAnnouncements } from '../../infra/kafka/announcements.ts'
+import { KafkaAnnouncer } from '../../infra/kafka/announcer.ts'
+import { KafkaConnection } from '../../infra/kafka/connection.ts'
+import { DeadLetters } from '../../infra/kafka/dead-letters.ts'
+import { KafkaEventPublisher } from '../../infra/kafka/event-publisher.ts'
+import { KafkaFeedPartitions } from '../../infra/kafka/feed-partitions.ts'
+import { KafkaSender } from '../../infra/kafka/sender.ts'
+import { KafkaSignals } from '../../infra/kafka/signals.ts'
+import { openPool } from '../../infra/postgres/pool.ts'
+import { PostgresRelayCheckpoint } from '../../infra/postgres/relay-checkpoint.ts'
+import { PostgresSnapshotStore } from '../../infra/postgres/snapshot-store.ts'
+import { S3ObjectStore } from '../../infra/s3/object-store.ts'
+import { SystemClock } from '../../infra/system/clock.ts'
+import { SystemIds } from '../../infra/system/ids.ts'
+import { Relay } from '../../workers/relay.ts'
+import { SharedFeed } from '../../workers/shared-feed.ts'
+import { loadSecretKey } from '../config.ts'
+import type { Config } from '../config.ts'
+import { outbound } from './outbound.ts'
+import { connectionsMax, postgresParts } from './postgres-parts.ts'
+import type { Profile, ProfileWatch } from './profile.ts'
+
+/** EventStoreDB for the log, Kafka to carry it, Postgres for read models, S3 for results. */
+export function openCluster(config: Config, name: string, watch: ProfileWatch): Profile {
+  const { databaseUrl, cluster } = config
+  if (!cluster || databaseUrl === undefined)
+    throw new Error('the cluster profile needs its engines')
+  const secretKey = config.secretKey ?? loadSecretKey(config.home)
+  const clock = new SystemClock()
+  const ids = new SystemIds()
+  const application = `weir-${name}`
+  const pool = openPool(databaseUrl, { max: connectionsMax, applicationName: application })
+  const connection = new EventStoreDbConnection(cluster.eventStoreDbUrl, application)
+  const bell = new EventStoreDbBell(connection)
+  const log = new SharedFeed(() => new EventStoreDbEventFeed(connection, bell))
+  const newFeed = (): EventFeed => log.reader()
+  const store = watch.wrapStore(new EventStoreDbEventStore(connection))
+  const snapshots = new PostgresSnapshotStore(pool)
+  const { observer, report } = watch
+  const pipelines = openPipelines({ store, snapshots, clock, ids, observer })
+  const kafka = new KafkaConnection({ ...cluster.kafka, clientId: application }, clock, report)
+  const sender = new KafkaSender(kafka)
+  const deadLetters = new DeadLetters(kafka, sender)
+  const objects = new S3ObjectStore({ ...cluster.s3, clock })
+  return {
+    ...{ config, clock, ids, store, objects, secretKey, pipelines, newFeed },
+    ...postgresParts(pool),
+    ...outbound(config, { pipelines, clock, secretKey }),
+    partitions: new KafkaFeedPartitions({ connection: kafka, newHistory: newFeed, deadLetters }),
+    carriers: () => {
+      const publisher = new KafkaEventPublisher(kafka)
+      const checkpoint = new PostgresRelayCheckpoint(pool)
+      const owner = ids.next()
+      const feed = newFeed()
+      return [new Relay({ feed, publisher, checkpoint, clock, owner, report }).loop()]
+    },
+    servedObjects: null,
+    signals: new KafkaSignals(kafka, sender),
+    announcer: new KafkaAnnouncer(kafka, sender),
+    announcements: new KafkaAnnouncements(kafka),
+    sweepObjects: async () => {
+      await objects.sweep()
+    },
+    close: async () => {
+      await sender.close()
+      await kafka.close()
+      await bell.close()
+      connection.close()
+      await pool.end()
+      await objects.close()
+    },
+  }
+}
