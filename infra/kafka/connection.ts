@@ -6,6 +6,7 @@ import { type KafkaSettings, kafkaTopics, type KafkaTopics, type TopicPlan } fro
 const connectionTimeoutMs = 3_000
 const requestTimeoutMs = 10_000
 const createTimeoutMs = 10_000
+const messageBytesMax = 4_194_304
 
 /** Of requests that are safe to repeat. */
 const retry = { initialRetryTime: 100, maxRetryTime: 2_000, factor: 0.2, multiplier: 2, retries: 5 }
@@ -79,11 +80,15 @@ export class KafkaConnection {
     return clusterId
   }
 
-  async partitionCount({ topic }: TopicPlan): Promise<number> {
+  /** Of the events' topic. @throws Error when the topic was made with another number of them */
+  async eventsPartitions(): Promise<number> {
+    const { topic, partitions } = this.topics.events
     const { topics } = await this.#withAdmin((admin) =>
       admin.fetchTopicMetadata({ topics: [topic] }),
     )
-    return topics[0]?.partitions.length ?? 0
+    const count = topics[0]?.partitions.length ?? 0
+    if (count === partitions) return count
+    throw new Error(`${topic} has ${count} partitions, and the settings say ${partitions}`)
   }
 
   /** Sorted by partition. */
@@ -156,6 +161,8 @@ function topicConfig({ topic, partitions, replication, retentionMs }: TopicPlan)
     configEntries: [
       { name: 'cleanup.policy', value: 'delete' },
       { name: 'retention.ms', value: String(retentionMs) },
+      // An event may be as large as an append; and one too large would hold up all behind it.
+      { name: 'max.message.bytes', value: String(messageBytesMax) },
       // Only whole segments are deleted.
       { name: 'segment.ms', value: String(Math.min(retentionMs, 86_400_000)) },
     ],

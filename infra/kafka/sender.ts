@@ -1,6 +1,7 @@
 import type { Message, Producer } from 'kafkajs'
 import { Batcher } from '../batcher.ts'
 import type { KafkaConnection } from './connection.ts'
+import { chosenPartition } from './partition-of.ts'
 import type { TopicPlan } from './settings.ts'
 
 /** A record for a topic of one partition. */
@@ -76,7 +77,7 @@ export class KafkaSender {
   async #connect(): Promise<Producer> {
     const producer = this.#connection.newClient().producer({
       allowAutoTopicCreation: false,
-      createPartitioner: () => () => 0,
+      createPartitioner: () => chosenPartition,
       retry: { retries: 1 },
     })
     this.#producer = producer

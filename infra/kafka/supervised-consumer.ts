@@ -194,8 +194,9 @@ export class SupervisedConsumer {
   async #consume(consumer: Consumer): Promise<void> {
     await consumer.run({
       autoCommit: false,
-      eachBatch: async ({ batch }) => {
-        if (this.#consumer === consumer) this.#options.received(batch)
+      eachBatch: async (payload) => {
+        const isMeant = this.#consumer === consumer && !payload.isStale()
+        if (isMeant) this.#options.received(payload.batch)
       },
     })
   }

@@ -20,6 +20,12 @@ type Follower = {
   readonly stop: () => Promise<void>
 }
 
+/** Each stream has an org of its own here. */
+function eventOf(orgId: string) {
+  const event = newEvent()
+  return { ...event, meta: { ...event.meta, orgId } }
+}
+
 /** What all feed partitions promise. */
 export function feedPartitionsContract(open: () => Promise<PartitionsHarness>): void {
   let given: PartitionsHarness
@@ -61,24 +67,28 @@ export function feedPartitionsContract(open: () => Promise<PartitionsHarness>): 
   const write = async (streams: readonly string[], from: number, to: number): Promise<void> => {
     for (let revision = from; revision < to; revision += 1) {
       const before = revision === 0 ? NO_STREAM : revision - 1
-      await Promise.all(streams.map((each) => given.store.append(each, before, [newEvent()])))
+      await Promise.all(
+        streams.map((stream) => given.store.append(stream, before, [eventOf(stream)])),
+      )
     }
   }
 
   const countOf = (follower: Follower): number => [...follower.seen.values()].flat().length
 
-  test('a lone process sees every event, each stream whole and in one share', async () => {
+  test('a lone process sees every event, all of an org in the share it names', async () => {
     const streams = Array.from({ length: 30 }, newStream)
     await write(streams, 0, 2)
     const follower = await follow('one')
     await write(streams, 2, 4)
     await waitFor('all events', () => countOf(follower) >= 120)
     expect(countOf(follower)).toBe(120)
+    const partitions = given.newProcess()
+    for (const [share, events] of follower.seen) {
+      for (const event of events) expect(partitions.shareOf(event)).toBe(share)
+    }
     for (const stream of streams) {
-      const shares = [...follower.seen.values()].map((events) =>
-        events.filter((event) => event.stream === stream).map(({ revision }) => revision),
-      )
-      expect(shares.filter((revisions) => revisions.length > 0)).toEqual([[0, 1, 2, 3]])
+      const events = [...follower.seen.values()].flat().filter((event) => event.stream === stream)
+      expect(events.map(({ revision }) => revision)).toEqual([0, 1, 2, 3])
     }
   })
 

@@ -12,7 +12,7 @@ export function recordedEvents(count: number, streams: number, first = 1): Recor
     type: 'Counted',
     data: { at },
     meta: {
-      ...{ orgId: 'acme', actor: 'key:k', correlationId: run, causationId: run },
+      ...{ orgId: `org-${at % streams}`, actor: 'key:k', correlationId: run, causationId: run },
       ...{ traceparent: null, at: '2026-01-01T00:00:00.000Z', schema: 1 },
     },
     recordedAt: '2026-01-01T00:00:00.000Z',

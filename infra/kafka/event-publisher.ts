@@ -1,0 +1,156 @@
+import type { Message, Producer } from 'kafkajs'
+import type { RecordedEvent } from '../../domain/envelope.ts'
+import { EventPublisher, type Publication } from '../../domain/ports/event-publisher.ts'
+import type { KafkaConnection } from './connection.ts'
+import { encodeEventRecord } from './event-record.ts'
+import { chosenPartition, keyOf, partitionOf } from './partition-of.ts'
+
+/** kafkajs makes one batch per partition and send, and brokers take a megabyte by default. */
+const batchBytesMax = 900_000
+/** Of all partitions together. */
+const sendBytesMax = 8_000_000
+/** What a record weighs beside its value: key, headers, lengths. */
+const recordBytes = 300
+const ackTimeoutMs = 15_000
+const disconnectMs = 5_000
+
+/** Where a partition ended after a send. */
+type PartitionEnd = {
+  /** Offset of the next record, were there no other relay. */
+  readonly end: number
+  /** Position of the last event in it; null when there is none. */
+  readonly last: string | null
+}
+
+/** What a mark says, as JSON. */
+type Mark = { readonly cluster: string; readonly ends: readonly PartitionEnd[] }
+
+/** A part of the events that brokers take in one send, and the last position of each partition. */
+type Send = { readonly messages: Message[]; readonly lasts: readonly (string | null)[] }
+
+/** Publishes to the events' topic, keyed by org. */
+export class KafkaEventPublisher extends EventPublisher {
+  readonly #connection: KafkaConnection
+
+  constructor(connection: KafkaConnection) {
+    super()
+    this.#connection = connection
+  }
+
+  override async open(): Promise<Publication> {
+    const connection = this.#connection
+    const { events } = connection.topics
+    connection.forgetTopics()
+    await connection.ensureTopics([events])
+    const cluster = await connection.clusterId()
+    const partitions = await connection.eventsPartitions()
+    const producer = connection.newClient().producer({
+      idempotent: true,
+      maxInFlightRequests: 1,
+      allowAutoTopicCreation: false,
+      createPartitioner: () => chosenPartition,
+      // The least that kafkajs allows. After a second failure it may use a sequence number twice.
+      retry: { retries: 1 },
+    })
+    await producer.connect()
+    return new KafkaPublication(connection, producer, { cluster, partitions })
+  }
+}
+
+type Place = { readonly cluster: string; readonly partitions: number }
+
+class KafkaPublication implements Publication {
+  readonly #connection: KafkaConnection
+  readonly #producer: Producer
+  readonly #place: Place
+
+  constructor(connection: KafkaConnection, producer: Producer, place: Place) {
+    this.#connection = connection
+    this.#producer = producer
+    this.#place = place
+  }
+
+  readonly holds = async (mark: string): Promise<boolean> => {
+    const { cluster, ends } = parseMark(mark)
+    if (cluster !== (await this.#connection.clusterId())) return false
+    const ranges = await this.#connection.ranges(this.#connection.topics.events)
+    if (ranges.length !== ends.length) return false
+    return ranges.every(({ high }, partition) => high >= (ends[partition]?.end ?? 0))
+  }
+
+  readonly publish = async (
+    events: readonly RecordedEvent[],
+    after: string | null,
+  ): Promise<string> => {
+    const { cluster } = this.#place
+    let ends = this.#endsAfter(after)
+    for (const send of this.#sends(events, ends)) ends = await this.#send(send, ends)
+    return JSON.stringify({ cluster, ends } satisfies Mark)
+  }
+
+  readonly close = async (): Promise<void> => {
+    const done = new AbortController()
+    const goodbye = this.#producer.disconnect().catch(() => undefined)
+    void goodbye.then(() => done.abort())
+    await this.#connection.clock.sleep(disconnectMs, done.signal)
+  }
+
+  /** @throws Error when the mark speaks of other partitions than these */
+  #endsAfter(mark: string | null): readonly PartitionEnd[] {
+    const { partitions } = this.#place
+    if (mark === null) return Array.from({ length: partitions }, () => ({ end: 0, last: null }))
+    const { ends } = parseMark(mark)
+    if (ends.length !== partitions) throw new Error('the topic was divided anew')
+    return ends
+  }
+
+  *#sends(events: readonly RecordedEvent[], from: readonly PartitionEnd[]): Iterable<Send> {
+    const { partitions } = this.#place
+    const lasts = from.map(({ last }) => last)
+    let messages: Message[] = []
+    let bytes = new Array<number>(partitions).fill(0)
+    let total = 0
+    for (const event of events) {
+      const partition = partitionOf(keyOf(event), partitions)
+      const record = encodeEventRecord({ event, previous: lasts[partition] ?? null, partitions })
+      const size = record.value.length + recordBytes
+      const isFull = (bytes[partition] ?? 0) + size > batchBytesMax || total + size > sendBytesMax
+      if (isFull && messages.length > 0) {
+        yield { messages, lasts: [...lasts] }
+        messages = []
+        bytes = new Array<number>(partitions).fill(0)
+        total = 0
+      }
+      messages.push({ ...record, partition })
+      lasts[partition] = event.position
+      bytes[partition] = (bytes[partition] ?? 0) + size
+      total += size
+    }
+    if (messages.length > 0) yield { messages, lasts: [...lasts] }
+  }
+
+  /** Where the partitions then really end: another relay may have written in between. */
+  async #send(
+    { messages, lasts }: Send,
+    before: readonly PartitionEnd[],
+  ): Promise<readonly PartitionEnd[]> {
+    const { topic } = this.#connection.topics.events
+    const answers = await this.#producer.sendBatch({
+      topicMessages: [{ topic, messages }],
+      acks: -1,
+      timeout: ackTimeoutMs,
+    })
+    const ends = [...before]
+    for (const { partition, baseOffset } of answers) {
+      const base = Number(baseOffset)
+      if (!(base >= (before[partition]?.end ?? 0))) throw new Error('the topic was replaced')
+      const count = messages.filter((message) => message.partition === partition).length
+      ends[partition] = { end: base + count, last: lasts[partition] ?? null }
+    }
+    return ends
+  }
+}
+
+function parseMark(mark: string): Mark {
+  return JSON.parse(mark) as Mark
+}
