@@ -53,6 +53,7 @@ export function openClient(options: S3Options): S3Client {
       logger: silentLogger,
     },
     ...(endpoint === undefined ? {} : { endpoint }),
-    ...(credentials === undefined ? {} : { credentials }),
+    // The SDK writes into what it is given.
+    ...(credentials === undefined ? {} : { credentials: { ...credentials } }),
   })
 }
