@@ -1,7 +1,6 @@
 import { catalog } from '../domain/catalog.ts'
 import type { Recorded } from '../domain/catalog.ts'
-import type { UsageRecorded } from '../domain/account/account-events.ts'
-import type { AccountStatus } from '../domain/account/standing.ts'
+import type { AccountStatus, UsageRecorded } from '../domain/account/account-events.ts'
 import type { JsonObject } from '../domain/json.ts'
 import { follows } from './hole-alarm.ts'
 import type { HoleAlarm } from './hole-alarm.ts'

@@ -1,3 +1,4 @@
+import { audit } from './audit.ts'
 import { balance } from './balance.ts'
 import { concurrencyLimit } from './concurrency-limit.ts'
 import type { HoleAlarm } from './hole-alarm.ts'
@@ -24,6 +25,7 @@ export function projections({ alarm, publicUrl }: ProjectionOptions): readonly P
     balance(alarm),
     usage,
     ledger(alarm),
+    audit,
     webhookOutbox(publicUrl),
   ]
 }

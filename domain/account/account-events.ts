@@ -62,6 +62,9 @@ export type CreditsGranted = {
     readonly effectiveAt: string
     readonly expiresAt: string | null
     readonly reason: string
+    /** The balance before and after it; absent in what was written by earlier versions. */
+    readonly postedBeforeMicro?: string
+    readonly postedAfterMicro?: string
   }
 }
 /** Credits were taken back by a person, from the grants named in the allocations. */
@@ -74,6 +77,9 @@ export type CreditsRevoked = {
     readonly allocations: readonly StoredAllocation[]
     readonly uncoveredMicro: string
     readonly reason: string
+    /** The balance before and after it; absent in what was written by earlier versions. */
+    readonly postedBeforeMicro?: string
+    readonly postedAfterMicro?: string
   }
 }
 /** What was left of a grant, and not reserved, ended with its expiry date. */
@@ -186,6 +192,12 @@ export type LimitsSet = {
     readonly setAt: string
   }
 }
+export type AccountStatus = 'active' | 'throttled' | 'banned'
+/** How an account stood before somebody changed that. */
+export type StoredStanding = {
+  readonly status: AccountStatus
+  readonly throttle: { readonly requestsPerMinute: number; readonly until: string | null } | null
+}
 /** The organisation may submit only so much for a while. */
 export type AccountThrottled = {
   readonly type: 'AccountThrottled'
@@ -195,17 +207,29 @@ export type AccountThrottled = {
     readonly until: string | null
     readonly reason: string
     readonly throttledAt: string
+    /** Absent in what was written by earlier versions. */
+    readonly previous?: StoredStanding
   }
 }
 /** The organisation may submit nothing more; what runs ends as it would. */
 export type AccountBanned = {
   readonly type: 'AccountBanned'
-  readonly data: { readonly reason: string; readonly bannedAt: string }
+  readonly data: {
+    readonly reason: string
+    readonly bannedAt: string
+    /** Absent in what was written by earlier versions. */
+    readonly previous?: StoredStanding
+  }
 }
 /** Ban and throttle are lifted. */
 export type AccountReinstated = {
   readonly type: 'AccountReinstated'
-  readonly data: { readonly reason: string; readonly reinstatedAt: string }
+  readonly data: {
+    readonly reason: string
+    readonly reinstatedAt: string
+    /** Absent in what was written by earlier versions. */
+    readonly previous?: StoredStanding
+  }
 }
 
 /** Where the money of an account stood. */

@@ -294,7 +294,8 @@ function grant(account: Account, command: Of<'GrantCredits'>): readonly AccountE
   const coversDebtMicro = minimum(account.debt, amount).toString()
   const amountMicro = amount.toString()
   const base = { grantId, kind, amountMicro, coversDebtMicro, priority, expiresAt, reason }
-  return [{ type: 'CreditsGranted', data: { ...base, effectiveAt: at } }]
+  const moved = movedBy(account, amount)
+  return [{ type: 'CreditsGranted', data: { ...base, effectiveAt: at, ...moved } }]
 }
 
 function adjust(account: Account, command: Of<'AdjustCredits'>): readonly AccountEvent[] {
@@ -315,8 +316,14 @@ function adjust(account: Account, command: Of<'AdjustCredits'>): readonly Accoun
     allocations: stored(allocations),
     uncoveredMicro: uncovered.toString(),
     reason,
+    ...movedBy(account, amount),
   }
   return [{ type: 'CreditsRevoked', data }]
+}
+
+function movedBy({ posted }: Account, amount: bigint) {
+  const postedAfterMicro = (posted + amount).toString()
+  return { postedBeforeMicro: posted.toString(), postedAfterMicro }
 }
 
 /** What open holds reserve, or is beyond the limit of one run, stays for the next run. */

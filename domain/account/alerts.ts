@@ -110,7 +110,8 @@ function limitName({ scope, key, kind, unit, max }: Named): string {
 /**
  * Whether the events could reach a percentage. It is asked of every usage: for an account without
  * quotas this is one comparison, and for one with them a bound that needs no state after the event.
- * A job's hold, usage and settlement take 85 µs with one quota so, 120 µs when each is folded first.
+ * A job's hold, usage and settlement take 85 µs with one quota so, and 120 µs when each event is
+ * folded first.
  */
 export function mayAlert(account: Alerting, events: readonly AccountEvent[]): boolean {
   const { alerts, posted, overdraft, standing } = account

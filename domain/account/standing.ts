@@ -1,6 +1,6 @@
 import { DomainError } from '../errors.ts'
 import { unreachable } from '../unreachable.ts'
-import type { StandingEvent } from './account-events.ts'
+import type { AccountStatus, StandingEvent, StoredStanding } from './account-events.ts'
 import type { Limit } from './limits.ts'
 
 /**
@@ -24,8 +24,6 @@ export type Throttle = {
   readonly reason: string
   readonly until: string | null
 }
-
-export type AccountStatus = 'active' | 'throttled' | 'banned'
 
 export const goodStanding: Standing = { ban: null, throttle: null, limits: [], version: 0 }
 
@@ -72,6 +70,14 @@ export function requireAdmission(standing: Standing, version?: number): void {
   throw new DomainError('conflict', 'The limits were changed meanwhile.', { isStale: true })
 }
 
+function storedStanding(standing: Standing, at: string): StoredStanding {
+  const status = statusAt(standing, at)
+  const throttle = throttleAt(standing, at)
+  if (!throttle) return { status, throttle }
+  const { requestsPerMinute, until } = throttle
+  return { status, throttle: { requestsPerMinute, until } }
+}
+
 export function evolveStanding(standing: Standing, event: StandingEvent): Standing {
   const version = standing.version + 1
   switch (event.type) {
@@ -98,6 +104,7 @@ export function decideStanding(
 ): readonly StandingEvent[] {
   const { ban, throttle, limits } = standing
   const { reason, at } = command
+  const previous = storedStanding(standing, at)
   switch (command.type) {
     case 'SetLimits': {
       if (JSON.stringify(limits) === JSON.stringify(command.limits)) return []
@@ -108,14 +115,14 @@ export function decideStanding(
       const { requestsPerMinute, until } = command
       const isSame = throttle?.requestsPerMinute === requestsPerMinute && throttle.until === until
       if (isSame) return []
-      const data = { requestsPerMinute, until, reason, throttledAt: at }
+      const data = { requestsPerMinute, until, reason, throttledAt: at, previous }
       return [{ type: 'AccountThrottled', data }]
     }
     case 'BanAccount':
-      return ban ? [] : [{ type: 'AccountBanned', data: { reason, bannedAt: at } }]
+      return ban ? [] : [{ type: 'AccountBanned', data: { reason, bannedAt: at, previous } }]
     case 'ReinstateAccount':
       if (!ban && !throttle) return []
-      return [{ type: 'AccountReinstated', data: { reason, reinstatedAt: at } }]
+      return [{ type: 'AccountReinstated', data: { reason, reinstatedAt: at, previous } }]
     default:
       return unreachable(command)
   }

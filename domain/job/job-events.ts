@@ -125,6 +125,8 @@ export type JobRequeued = {
     readonly estimateMicro: string
     readonly requeuedAt: string
     readonly deadlineAt: string | null
+    /** How it had ended; absent in what was written by earlier versions. */
+    readonly previousStatus?: string
   }
 }
 /** A tombstone: the hold was there, the job never came, and now it cannot come any more. */

@@ -342,7 +342,8 @@ function requeue(job: Job, command: Of<'RequeueJob'>): readonly JobEvent[] {
   const deadlineAt = deadlineAfter(at, job.spec.deadlineSeconds)
   const { jobId, orgId, userId, jobType, priority } = job.spec
   const spec = { jobId, orgId, userId, jobType, priority }
-  const data = { requeue, job: spec, estimateMicro, requeuedAt: at, deadlineAt }
+  const { status: previousStatus } = job
+  const data = { requeue, job: spec, estimateMicro, requeuedAt: at, deadlineAt, previousStatus }
   return [{ type: 'JobRequeued', data }]
 }
 

@@ -38,6 +38,8 @@ export type PricePublished = {
     readonly effectiveAt: string
     readonly prices: readonly Price[]
     readonly reason: string
+    /** The prices of the version before; absent in what was written by earlier versions. */
+    readonly previous?: readonly Price[]
   }
 }
 
@@ -90,7 +92,8 @@ export function decide(book: PriceBook, command: PublishPrice): readonly PriceBo
   const prices = command.prices.map((line, index) => toPrice(line, `/prices/${index}`, errors))
   if (errors.length > 0) throw invalid('invalid_input', errors)
   const { version, effectiveAt, reason } = command
-  return [{ type: 'PricePublished', data: { version, effectiveAt, prices, reason } }]
+  const previous = book.versions.at(-1)?.prices ?? []
+  return [{ type: 'PricePublished', data: { version, effectiveAt, prices, reason, previous } }]
 }
 
 export const priceBookDecider: Decider<PriceBook, PublishPrice, PriceBookEvent> = {

@@ -18,6 +18,7 @@ import { PublishPrice } from '../commands/publish-price.ts'
 import { RetryJob } from '../commands/retry-job.ts'
 import { RevokeApiKey } from '../commands/revoke-api-key.ts'
 import { listHolds, listOrgs } from '../queries/admin-lists.ts'
+import { listAudit } from '../queries/list-audit.ts'
 import { isJobId, showJob } from '../queries/get-job.ts'
 import { showStanding } from '../queries/show-limits.ts'
 import { listJobs } from '../queries/list-jobs.ts'
@@ -145,6 +146,12 @@ export class AdminController {
     const adjustment = { adjustmentId, amount: boundedAmount(amount), reason }
     await this.#commands.execute(new AdjustCredits(adjustment, commandContext(request, orgId)))
     return new Answer(201, { adjustmentId, orgId, amount, reason })
+  }
+
+  @Get('audit')
+  @NeedsRole('viewer')
+  async audit(@Query() query: QueryParams): Promise<unknown> {
+    return listAudit(this.#runtime.sql, query)
   }
 
   @Get('holds')

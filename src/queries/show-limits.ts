@@ -3,7 +3,8 @@ import type { Limit } from '../../domain/account/limits.ts'
 import { isQuota } from '../../domain/account/limits.ts'
 import { usedOf } from '../../domain/account/quota.ts'
 import { statusAt, throttleAt } from '../../domain/account/standing.ts'
-import type { AccountStatus, Throttle } from '../../domain/account/standing.ts'
+import type { AccountStatus } from '../../domain/account/account-events.ts'
+import type { Throttle } from '../../domain/account/standing.ts'
 
 /** A limit, and how much of it is used, as far as the account counts that for one. */
 export type LimitView = Limit & { readonly used?: number | string }

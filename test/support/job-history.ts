@@ -1,5 +1,6 @@
 import type { JobCommand } from '../../domain/job/job.ts'
-import type { JobError, JobEvent, JobResult, JobSpec } from '../../domain/job/job-events.ts'
+import type { JobError, JobEvent, JobRequeued } from '../../domain/job/job-events.ts'
+import type { JobResult, JobSpec } from '../../domain/job/job-events.ts'
 
 /** A time `seconds` after the tests began theirs. */
 export function at(seconds: number): string {
@@ -97,10 +98,20 @@ export const expired: JobEvent = {
 }
 export const abandoned: JobEvent = { type: 'SubmissionAbandoned', data: { abandonedAt: at(9) } }
 
-export function requeued(requeue: number, deadlineAt: string | null = null): JobEvent {
+export function requeued(
+  requeue: number,
+  { deadlineAt = null, previousStatus = 'failed' }: Partial<JobRequeued['data']> = {},
+): JobEvent {
   const { jobId, orgId, userId, jobType, priority } = jobSpec
   const job = { jobId, orgId, userId, jobType, priority }
-  const data = { requeue, job, estimateMicro: '700', requeuedAt: at(20), deadlineAt }
+  const data = {
+    requeue,
+    job,
+    estimateMicro: '700',
+    requeuedAt: at(20),
+    deadlineAt,
+    previousStatus,
+  }
   return { type: 'JobRequeued', data }
 }
 

@@ -82,7 +82,11 @@ describe('a grant', () => {
   const terms = { kind: 'purchase', priority: 100, expiresAt: null, reason: 'bought' } as const
   const granted = (amountMicro: string, coversDebtMicro: string): AccountEvent => ({
     type: 'CreditsGranted',
-    data: { grantId: 'g1', amountMicro, coversDebtMicro, effectiveAt: at(1), ...terms },
+    data: {
+      ...{ grantId: 'g1', amountMicro, coversDebtMicro, effectiveAt: at(1), ...terms },
+      postedBeforeMicro: (-BigInt(coversDebtMicro)).toString(),
+      postedAfterMicro: (BigInt(amountMicro) - BigInt(coversDebtMicro)).toString(),
+    },
   })
   test('gives credits', () => {
     given(open)
@@ -132,6 +136,7 @@ describe('an adjustment', () => {
             effectiveAt: at(1),
             expiresAt: null,
             reason: 'goodwill',
+            ...{ postedBeforeMicro: '0', postedAfterMicro: '40' },
           },
         },
       ])
@@ -152,6 +157,7 @@ describe('an adjustment', () => {
             ],
             uncoveredMicro: '0',
             reason: 'goodwill',
+            ...{ postedBeforeMicro: '60', postedAfterMicro: '20' },
           },
         },
       ])

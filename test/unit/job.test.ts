@@ -12,6 +12,7 @@ const submit: JobCommand = { type: 'SubmitJob', spec: a.jobSpec }
 
 type Accepted = readonly [string, readonly JobEvent[], JobCommand, readonly JobEvent[]]
 
+const requeuedAfter = (previousStatus: string) => a.requeued(1, { previousStatus })
 const withDeadline = [a.submitted({ deadlineSeconds: 60, deadlineAt: at(60) })]
 const lastAttempt = [
   ...running,
@@ -46,8 +47,8 @@ describe('a job accepts', () => {
       [a.canceled(1, at(9), 'j1/1')],
     ],
     ['a requeue after failure', histories.failed, a.requeue(1), [a.requeued(1)]],
-    ['a requeue after cancel', histories.canceled, a.requeue(1), [a.requeued(1)]],
-    ['a requeue after expiry', histories.expired, a.requeue(1), [a.requeued(1)]],
+    ['a requeue after cancel', histories.canceled, a.requeue(1), [requeuedAfter('canceled')]],
+    ['a requeue after expiry', histories.expired, a.requeue(1), [requeuedAfter('expired')]],
     ['that its submission was abandoned', [], a.abandon, [a.abandoned]],
   ]
   test.each(cases)('%s', (_, history, command, events) => {
@@ -149,7 +150,7 @@ describe('a deadline', () => {
       'starts anew when the job is requeued',
       [...withDeadline, a.canceled(0)],
       a.requeue(1),
-      [a.requeued(1, at(80))],
+      [a.requeued(1, { deadlineAt: at(80), previousStatus: 'canceled' })],
     ],
   ]
   test.each(cases)('%s', (_, history, command, events) => {

@@ -75,7 +75,15 @@ describe('the standing of an account', () => {
     expect(statusAt(state.standing, at(9))).toBe('banned')
     given(a.openAccount(), a.throttle(3), a.ban)
       .when(a.reinstate)
-      .then([{ type: 'AccountReinstated', data: { reason: 'a mistake', reinstatedAt: at(3) } }])
+      .then([
+        {
+          type: 'AccountReinstated',
+          data: {
+            ...{ reason: 'a mistake', reinstatedAt: at(3) },
+            previous: { status: 'banned', throttle: { requestsPerMinute: 3, until: null } },
+          },
+        },
+      ])
     const after = given(a.openAccount(), a.throttle(3), a.ban, a.reinstate).state
     expect(statusAt(after.standing, at(9))).toBe('active')
   })

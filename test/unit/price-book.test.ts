@@ -28,12 +28,15 @@ function publish(version: number, prices: readonly PriceLine[] = [sandbox]): Pub
   return { type: 'PublishPrice', version, effectiveAt: at(version), prices, reason: 'list' }
 }
 
-function published(version: number): PriceBookEvent {
+function published(version: number, previous: 'none' | 'same' = 'none'): PriceBookEvent {
   const { costUsd: _, priceCredits: __, ...line } = sandbox
   const prices = [{ ...line, costPicoUsd: '30000', pricePicoCredits: '10000000000' }]
   return {
     type: 'PricePublished',
-    data: { version, effectiveAt: at(version), prices, reason: 'list' },
+    data: {
+      ...{ version, effectiveAt: at(version), prices, reason: 'list' },
+      previous: previous === 'none' ? [] : prices,
+    },
   }
 }
 
@@ -44,7 +47,7 @@ describe('the price book', () => {
       .then([published(1)])
     given([published(1)])
       .when(publish(2))
-      .then([published(2)])
+      .then([published(2, 'same')])
   })
   test('publishes a version once', () => {
     given([published(1)])

@@ -31,6 +31,12 @@ const money = { available, held, posted, overdraft }
 const key = { keyId, name: 'web shop', scopes: ['jobs:write', 'jobs:read'], issuedAt: openedAt }
 const priceLine = { provider: 'weir', model: null, unit: 'images' }
 const prices = [{ ...priceLine, costUsd: '0', priceCredits: '0.05' }]
+const auditEntry: JsonObject = {
+  ...{ auditId: '019c2b60-4a5d-7c83-b1f0-62e9d7a30c14', orgId, at: heldAt, actor: 'admin:owner' },
+  ...{ action: 'credits.granted', reason: 'invoice 7' },
+  details: { grantId, kind: 'purchase', amount: '5000000', priority: 100, expiresAt: null },
+  ...{ before: { posted: '99950000' }, after: { posted: '104950000' } },
+}
 const priceVersion: JsonObject = { version: 1, effectiveAt: openedAt, prices }
 
 /** Organisations and their keys. */
@@ -202,6 +208,21 @@ const moneyRoutes: readonly Route[] = [
       },
     },
     refusals: [cannotTake, noSuchOrg],
+  },
+  {
+    method: 'get',
+    path: '/v1/admin/audit',
+    operationId: 'listAudit',
+    summary: 'List what operators did',
+    description:
+      'Who did what, why, before and after, newest first: organisations, keys, credits, limits, ' +
+      'bans, prices, retries and operators. Balances are what was posted, micro-credits. A read ' +
+      'model: it may lag.',
+    access: { role: 'viewer' },
+    parameters: ['ofOrg', 'from', 'to', 'cursor', 'limit'],
+    answers: {
+      200: { description: 'A page.', content: json('AuditPage', pageExample(auditEntry)) },
+    },
   },
   {
     method: 'get',

@@ -1,8 +1,10 @@
 import { allScopes } from '../../../domain/account/account-events.ts'
 import { grantKinds } from '../../../domain/account/burn.ts'
 import { priceUnits } from '../../../domain/pricing/price-book.ts'
+import { auditActions } from '../../../projections/audit.ts'
 import type { IssuedApiKey } from '../../commands/issue-api-key.ts'
 import type { HoldView, OrgView } from '../../queries/admin-lists.ts'
+import type { AuditView } from '../../queries/list-audit.ts'
 import {
   adjustmentRequestSchema,
   grantRequestSchema,
@@ -24,6 +26,8 @@ const money = {
   overdraft,
 }
 const { status } = standingMembers
+
+const stateOr = (description: string): Schema => ({ type: ['object', 'null'], description })
 
 /** Schemas of the admin's requests and answers. */
 export const adminSchemas: Readonly<Record<string, Schema>> = {
@@ -105,6 +109,18 @@ export const adminSchemas: Readonly<Record<string, Schema>> = {
       reason: text('As it was given.'),
     },
   },
+  AuditEntry: object<AuditView>('An act of somebody who administrates.', {
+    auditId: uuid('The event that the act left.'),
+    orgId: orNull(uuid('The organisation; null for what belongs to the installation.')),
+    at: time('When.'),
+    actor: text('Who: `admin:` and the operator, or `system:` and what did it.'),
+    action: choice(auditActions, 'What.'),
+    details: { type: 'object', description: 'What it was about: ids and amounts.' },
+    reason: orNull(text('Why, as it was given.')),
+    before: stateOr('How it was; null when there was nothing, or when it is not known.'),
+    after: stateOr('How it is since then.'),
+  }),
+  AuditPage: pageOf('AuditEntry'),
   Hold: object<HoldView>('Credits that are reserved for a job.', {
     orgId,
     holdId: text('The hold: the id of its job, with `/1`, `/2`, … behind it after retries.'),

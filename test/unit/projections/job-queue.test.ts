@@ -104,7 +104,7 @@ describe('a row of job_queue', () => {
     await queue.take('j1', ...job.histories.failed)
     await queue.submit('j2')
     await queue.submit('j3')
-    await queue.take('j1', job.requeued(1, at(99)))
+    await queue.take('j1', job.requeued(1, { deadlineAt: at(99) }))
     expect(queue.row('j1')).toMatchObject({ state: 'queued', revision: 3, deadlineAt: at(99) })
     expect(queue.row('j1')).toMatchObject({ cancelRequested: false, priority: 1, queuedAt: at(20) })
     expect(queue.order()).toEqual(['j2', 'j3', 'j1'])
