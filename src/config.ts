@@ -80,7 +80,9 @@ export function readConfig(environment: Environment = process.env): Config {
     arePrivateWebhooksAllowed: read.flag('WEIR_ALLOW_PRIVATE_WEBHOOKS', 'false'),
     isSandboxOn: read.flag('WEIR_SANDBOX', 'true'),
     corsOrigins: Object.freeze(read.list('WEIR_CORS_ORIGINS', parseOrigin)),
-    secretKey: read.parsed('WEIR_SECRET_KEY', parseSecretKey),
+    secretKey:
+      read.parsed('WEIR_SECRET_KEY', parseSecretKey) ??
+      read.parsed('WEIR_SECRET_KEY_FILE', readSecretKeyFile),
     logLevel: read.parsed('WEIR_LOG_LEVEL', parseLogLevel) ?? 'info',
     logFolder: logFolderOf(read.text('WEIR_LOG_FOLDER', logsByDefault)),
     workerConcurrency: read.integer('WEIR_WORKER_CONCURRENCY', 100, { min: 1, max: 10_000 }),
@@ -117,7 +119,10 @@ function conflicts(config: Config): string[] {
     problems.push('DATABASE_URL must be set when WEIR_ROLES is: only the launcher starts Postgres.')
   }
   if (config.roles.length > 0 && config.cluster && config.secretKey === undefined) {
-    problems.push('WEIR_SECRET_KEY must be set: processes of a cluster share no folder to find it.')
+    problems.push(
+      'WEIR_SECRET_KEY or WEIR_SECRET_KEY_FILE must be set: processes of a cluster share no ' +
+        'folder to find the key in.',
+    )
   }
   return problems
 }
@@ -232,6 +237,12 @@ function parseSecretKey(text: string): Parsed<Uint8Array> {
   const isBase64 = /^[A-Za-z0-9+/_-]+={0,2}$/.test(text)
   if (isBase64 && bytes.length === secretKeyBytes) return { value: new Uint8Array(bytes) }
   return { problem: 'must hold 32 bytes in base64; "openssl rand -base64 32" makes such a key' }
+}
+
+function readSecretKeyFile(file: string): Parsed<Uint8Array> {
+  const text = readIfThere(file)
+  if (text !== undefined) return parseSecretKey(text.trim())
+  return { problem: `names a file that is not there: ${file}` }
 }
 
 function parseDatabaseUrl(text: string): Parsed<string> {

@@ -1,6 +1,8 @@
+import { mkdirSync } from 'node:fs'
 import { DomainError } from '../../domain/errors.ts'
 import { projections } from '../../projections/registry.ts'
 import { rebuild } from '../../workers/rebuild.ts'
+import { devFilePath, keepDevFile } from '../supervisor/dev-file.ts'
 import { argument, CliError, say, UsageError } from './command.ts'
 import type { Command, Given } from './command.ts'
 import { withDatabase } from './database.ts'
@@ -18,6 +20,12 @@ export const systemCommands: readonly Command[] = [
     usage: '',
     summary: 'Brings the database schema up to date. `weir start` does so by itself.',
     run: migrate,
+  },
+  {
+    name: 'setup',
+    usage: '',
+    summary: 'Makes an installation ready for its roles: schema, first admin, org and key.',
+    run: setup,
   },
   {
     name: 'rebuild',
@@ -39,6 +47,16 @@ async function migrate(): Promise<number> {
     await database.migrate()
     for (const name of missing) say(`Applied ${name}.`)
     say('The database is up to date.')
+    return 0
+  })
+}
+
+async function setup(): Promise<number> {
+  return withDatabase(async (database, config) => {
+    await database.migrate()
+    mkdirSync(config.home, { recursive: true })
+    keepDevFile(config, await database.bootstrap())
+    say(`weir is set up; ${devFilePath(config.home)} holds the first credentials.`)
     return 0
   })
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { printableConfig, readConfig, roleEnvironment } from '../../src/config.ts'
+import { knownVariables } from '../support/known-variables.ts'
 
 const secretKey = Buffer.alloc(32, 7).toString('base64')
 const smallest = {
@@ -67,7 +68,7 @@ test('what a cluster cannot do without is asked for, all at once', () => {
     expect(read).toThrow(`${name} must be set when WEIR_PROFILE=cluster.`)
   }
   expect(read).toThrow('DATABASE_URL must be set')
-  expect(read).toThrow('WEIR_SECRET_KEY must be set')
+  expect(read).toThrow('WEIR_SECRET_KEY or WEIR_SECRET_KEY_FILE must be set')
 })
 
 test('a setting of the cluster without the profile is a mistake', () => {
@@ -126,14 +127,7 @@ test('roles that are started by the launcher find the same engines', () => {
 })
 
 test('every variable that is read stands in the reference, and no other', () => {
-  const known = new Set<string>()
-  const watched = new Proxy<Record<string, string | undefined>>(smallest, {
-    get: (environment, name) => {
-      if (typeof name === 'string') known.add(name)
-      return environment[String(name)]
-    },
-  })
-  readConfig(watched)
+  const known = new Set(knownVariables())
   const page = new URL('../../docs/reference/configuration.md', import.meta.url)
   const rows = readFileSync(page, 'utf8').matchAll(/^\| (`[A-Z].*?) \|/gm)
   const documented = [...rows].flatMap((row) => row[1]?.match(/[A-Z][A-Z0-9_]+/g) ?? [])

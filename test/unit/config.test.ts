@@ -68,6 +68,19 @@ test('the printable configuration keeps secrets to itself', () => {
   expect(text).toContain('postgres://weir:***@db/weir')
 })
 
+test('the secret key may stand in a file, as secrets of containers do', () => {
+  const home = mkdtempSync(join(tmpdir(), 'weir-config-'))
+  try {
+    const file = join(home, 'key')
+    const environment = { WEIR_SECRET_KEY_FILE: file }
+    expect(() => readConfig(environment)).toThrow('WEIR_SECRET_KEY_FILE names a file that is not')
+    writeFileSync(file, `${secretKey}\n`)
+    expect(readConfig(environment).secretKey).toEqual(new Uint8Array(32).fill(7))
+  } finally {
+    rmSync(home, { recursive: true })
+  }
+})
+
 test('the secret key is made once, for the owner alone, and kept', () => {
   const home = mkdtempSync(join(tmpdir(), 'weir-config-'))
   try {

@@ -1,0 +1,71 @@
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import type { DevFile } from '../../src/supervisor/dev-file.ts'
+import { requireBuilt } from '../support/build.ts'
+import { Client, sandbox } from '../support/client.ts'
+import { testDatabase, type TestDatabase } from '../support/database.ts'
+import { freePorts } from '../support/free-ports.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+const compiled = (name: string) =>
+  fileURLToPath(new URL(`../../dist/src/${name}.js`, import.meta.url))
+
+let database: TestDatabase
+let home: string
+let env: Record<string, string>
+let roles: ChildProcess | undefined
+
+beforeAll(async () => {
+  requireBuilt()
+  database = await testDatabase()
+  home = mkdtempSync(join(tmpdir(), `weir-test-${process.pid}-setup-`))
+  const port = await freePorts(4)
+  env = {
+    PATH: process.env['PATH'] ?? '',
+    DATABASE_URL: database.url,
+    WEIR_HOME: join(home, 'new'),
+    WEIR_PORT: String(port),
+    WEIR_METRICS_PORT: String(port + 1),
+  }
+})
+
+afterAll(async () => {
+  if (roles) {
+    const ended = once(roles, 'exit')
+    roles.kill('SIGTERM')
+    await ended
+  }
+  await database.close()
+  rmSync(home, { recursive: true })
+}, 30_000)
+
+const setup = async () => {
+  const { stdout } = await promisify(execFile)(process.execPath, [compiled('cli'), 'setup'], {
+    env,
+  })
+  return stdout
+}
+const dev = () => JSON.parse(readFileSync(join(home, 'new', 'dev.json'), 'utf8')) as DevFile
+
+test('setup makes all that roles need which no launcher starts', async () => {
+  expect(await setup()).toMatch(/^weir is set up; .*dev\.json holds the first credentials\.\n$/)
+  const WEIR_ROLES = 'api,worker,projector'
+  roles = spawn(process.execPath, [compiled('main')], { env: { ...env, WEIR_ROLES } })
+  const { baseUrl, apiKey } = dev()
+  const isReady = async () => (await fetch(`${baseUrl}/readyz`).catch(() => null))?.ok
+  await waitFor('the roles to be ready', isReady)
+  const job = await new Client(baseUrl, apiKey).run(sandbox({ steps: 1, stepMs: 0 }))
+  expect(job.status).toBe('succeeded')
+})
+
+test('setup again changes nothing', async () => {
+  const before = dev()
+  await setup()
+  expect(dev()).toEqual(before)
+})
