@@ -106,13 +106,13 @@ export class KafkaEventFeed extends EventFeed {
   }
 
   override async readPage(after: string, limit: number): Promise<FeedPage> {
-    if (this.#isRevoked) return { events: [], position: after }
+    if (this.#isRevoked()) return { events: [], position: after }
     try {
       await this.#standAt(after)
       if (this.#waiting.length === 0) await this.#arrival()
       const missing = this.#missingUntil(after)
       const events = missing === null ? [] : await this.#readHistory(after, missing, limit)
-      if (this.#isRevoked) return { events: [], position: after }
+      if (this.#isRevoked()) return { events: [], position: after }
       const page = events.length > 0 ? events : this.#takeRun(limit)
       const position = page.at(-1)?.position ?? after
       this.#cursor = position
@@ -147,12 +147,12 @@ export class KafkaEventFeed extends EventFeed {
     return last
   }
 
-  get #isRevoked(): boolean {
-    return this.#options.signal.aborted
-  }
-
   get #last(): string {
     return this.#waiting.at(-1)?.event.position ?? this.#cursor ?? this.start
+  }
+
+  #isRevoked(): boolean {
+    return this.#options.signal.aborted
   }
 
   #take(message: Batch['messages'][number]): void {
