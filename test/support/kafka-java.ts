@@ -17,7 +17,8 @@ export async function javaBroker({ folder, ownerPid }: RunPlace): Promise<KafkaB
   await mkdir(folder, { recursive: true })
   await writeFile(properties, propertiesText(port, data))
   const format = async (): Promise<void> => {
-    const id = randomBytes(16).toString('base64url')
+    // The format tool takes what begins with a dash for an option.
+    const id = `w${randomBytes(16).toString('base64url').slice(1)}`
     const tool = ['-cp', jars, 'kafka.tools.StorageTool', 'format', '--standalone']
     await promisify(execFile)('java', [...tool, '-t', id, '-c', properties])
   }
