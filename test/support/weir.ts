@@ -6,9 +6,13 @@ import { fileURLToPath } from 'node:url'
 import { clusterNameOf, endOrphans } from '../../infra/embedded-postgres/leftovers.ts'
 import type { DevFile } from '../../src/supervisor/dev-file.ts'
 import { requireBuilt } from './build.ts'
+import { clusterEngines, type ClusterEngines } from './cluster-engines.ts'
 import { testDatabase, type TestDatabase } from './database.ts'
 import { freePorts } from './free-ports.ts'
 import { waitFor } from './wait-for.ts'
+
+/** Whether this run of the test file is the one on the cluster profile (jest.config.js). */
+export const isClusterTested = 'isClusterTested' in globalThis
 
 const program = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url))
 const readyLimitMs = 40_000
@@ -33,7 +37,9 @@ export interface WeirOptions {
 export async function startWeir(options: WeirOptions = {}): Promise<Weir> {
   requireBuilt()
   const database = options.isPostgresEmbedded ? undefined : await testDatabase()
-  const weir = new Weir(await environmentOf(options, database), database)
+  const engines = isClusterTested ? await clusterEngines() : undefined
+  const env = { ...engines?.env, ...options.env }
+  const weir = new Weir(await environmentOf({ env }, database), database, engines)
   try {
     await weir.start()
     return weir
@@ -44,7 +50,7 @@ export async function startWeir(options: WeirOptions = {}): Promise<Weir> {
 }
 
 async function environmentOf(
-  { env }: WeirOptions,
+  { env }: Pick<WeirOptions, 'env'>,
   database: TestDatabase | undefined,
 ): Promise<Environment> {
   // The name tells a later test run whose remains these are, should this one be killed.
@@ -79,13 +85,19 @@ export class Weir {
   readonly baseUrl: string
   readonly #environment: Environment
   readonly #database: TestDatabase | undefined
+  readonly #engines: ClusterEngines | undefined
   #launcher: ChildProcess | undefined
   #ended: Promise<unknown> = Promise.resolve()
   #log = ''
 
-  constructor(environment: Environment, database: TestDatabase | undefined) {
+  constructor(
+    environment: Environment,
+    database: TestDatabase | undefined,
+    engines: ClusterEngines | undefined,
+  ) {
     this.#environment = environment
     this.#database = database
+    this.#engines = engines
     this.home = environment.WEIR_HOME
     this.baseUrl = `http://127.0.0.1:${environment['WEIR_PORT']}`
   }
@@ -220,6 +232,7 @@ export class Weir {
     await waitFor('the processes to end', () => !left.some(({ pid }) => isAlive(pid)), endLimitMs)
     await removeHome(this.home)
     await this.#database?.close().catch((error: unknown) => problems.push(error))
+    await this.#engines?.stop().catch((error: unknown) => problems.push(error))
     if (problems.length === 0) return
     const tail = this.#log.slice(-logTailLength)
     throw new Error(`weir did not stop in order: ${problems.join('; ')}\nIts log:\n${tail}`)
