@@ -11,6 +11,7 @@ import {
   toBase62,
   webhookSecretOf,
 } from '../http/credentials.ts'
+import { passwordHash, saltBytes } from '../http/password.ts'
 import type { DevFile } from '../supervisor/dev-file.ts'
 import type { Profile } from './profile.ts'
 
@@ -29,6 +30,7 @@ const firstPrices: readonly PriceLine[] = [
  */
 export async function bootstrap(profile: Profile): Promise<DevFile> {
   const { pipelines, clock, ids, secretKey, config } = profile
+  await profile.prepare()
   const at = isoTime(clock.now())
   const random = derivedBytes(secretKey, 'bootstrap')
   const context = (step: string, orgId: string) => {
@@ -53,6 +55,14 @@ export async function bootstrap(profile: Profile): Promise<DevFile> {
     },
     context('operator', 'weir'),
   )
+  // The salt follows from the secret key too: the same password, the same hash, set once.
+  const salt = derivedBytes(secretKey, 'bootstrap-password')(saltBytes)
+  const setPassword = {
+    ...{ type: 'SetOperatorPassword' as const, operatorId, at },
+    passwordHash: await passwordHash(adminPassword, salt),
+  }
+  const passwordContext = context('password', 'weir')
+  await pipelines.operators.handle(operatorsStream, setPassword, passwordContext)
   const prices = { version: 1, effectiveAt: at, prices: firstPrices, reason: 'first prices' }
   const publish = { type: 'PublishPrice' as const, ...prices }
   await pipelines.priceBook.handle(priceBookStream, publish, context('prices', 'weir'))

@@ -15,6 +15,7 @@ import { KafkaSignals } from '../../infra/kafka/signals.ts'
 import { openPool } from '../../infra/postgres/pool.ts'
 import { PostgresRelayCheckpoint } from '../../infra/postgres/relay-checkpoint.ts'
 import { PostgresSnapshotStore } from '../../infra/postgres/snapshot-store.ts'
+import { prepareBucket } from '../../infra/s3/bucket.ts'
 import { S3ObjectStore } from '../../infra/s3/object-store.ts'
 import { SystemClock } from '../../infra/system/clock.ts'
 import { SystemIds } from '../../infra/system/ids.ts'
@@ -64,6 +65,10 @@ export function openCluster(config: Config, name: string, watch: ProfileWatch): 
     signals: new KafkaSignals(kafka, sender),
     announcer: new KafkaAnnouncer(kafka, sender),
     announcements: new KafkaAnnouncements(kafka),
+    prepare: async () => {
+      // Pages of weir itself stand at another origin than what they fetch and upload.
+      await prepareBucket(cluster.s3, [new URL(config.publicUrl).origin, ...config.corsOrigins])
+    },
     sweepObjects: async () => {
       await objects.sweep()
     },

@@ -47,6 +47,7 @@ export function openEmbedded(config: Config, name: string, watch: ProfileWatch):
     signals: new PostgresSignals(pool, listener),
     announcer: new PostgresAnnouncer(pool),
     announcements: new PostgresAnnouncements(listener),
+    prepare: async () => undefined,
     sweepObjects: async () => {
       await objects.sweep()
     },

@@ -51,6 +51,8 @@ export type Profile = {
   readonly transport: WebhookTransport
   readonly checkUrl: (url: string) => UrlVerdict
   readonly download: Download
+  /** Makes what has to be there before anything is stored; the same every time. */
+  readonly prepare: () => Promise<void>
   /** Removes what killed processes left in the object store. */
   readonly sweepObjects: () => Promise<void>
   readonly close: () => Promise<void>
