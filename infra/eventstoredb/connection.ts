@@ -12,12 +12,22 @@ export type Link = {
   readonly dropped: AbortSignal
 }
 
+export type ConnectionOptions = {
+  /** After that long an append's outcome counts as unknown, ms. */
+  readonly appendMs?: number
+  /** After that long a read is given up, with all its tries, ms. */
+  readonly readMs?: number
+}
+
 type OpenLink = Link & {
   readonly channel: Channel
   readonly node: EndPoint
   readonly drop: AbortController
 }
 
+/** A server gives an append up after 2 s by itself; a dead connection is found after 15 s. */
+const appendMsByDefault = 5_000
+const readMsByDefault = 10_000
 const pauseMsMin = 50
 const pauseMsMax = 1_000
 /** Servers write events of up to 16 MB. */
@@ -36,6 +46,8 @@ const messageBytesMax = 17 * 1024 * 1024
  * again that was away. Its messages, stubs, connection strings and discovery are used.
  */
 export class EventStoreDbConnection {
+  readonly appendMs: number
+  readonly readMs: number
   readonly #settings: Settings
   readonly #metadata: Metadata
   readonly #closing = new AbortController()
@@ -47,7 +59,9 @@ export class EventStoreDbConnection {
   #leader: EndPoint | null = null
 
   /** @throws Error when the connection string cannot be read */
-  constructor(connectionString: string, applicationName: string) {
+  constructor(connectionString: string, applicationName: string, options: ConnectionOptions = {}) {
+    this.appendMs = options.appendMs ?? appendMsByDefault
+    this.readMs = options.readMs ?? readMsByDefault
     this.#settings = readConnectionString(connectionString)
     this.#metadata = new Metadata()
     this.#metadata.set('connection-name', applicationName)

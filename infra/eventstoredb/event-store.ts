@@ -15,29 +15,19 @@ import { Turns } from './turns.ts'
 
 /** A server takes 100 calls per connection; some are subscriptions and the lane of appends. */
 const readsInFlightMax = 64
-/** The server gives up after 2 s by itself; a dead connection is found after 15 s. */
-const appendMsMax = 5_000
-
-export type EventStoreDbOptions = {
-  /** Stands before every stream name on the server, so that several weirs can share one. */
-  readonly streamPrefix?: string
-  /** After that long an append's outcome counts as unknown, ms. */
-  readonly appendMs?: number
-}
 
 /** Streams in EventStoreDB. Idempotency by event id is the server's own. */
 export class EventStoreDbEventStore extends EventStore {
   readonly #connection: EventStoreDbConnection
   readonly #streamPrefix: string
-  readonly #appendMs: number
   readonly #reads = new Turns(readsInFlightMax)
   #lane: AppendLane | null = null
 
-  constructor(connection: EventStoreDbConnection, options: EventStoreDbOptions = {}) {
+  /** @param streamPrefix stands before every name on the server, so that weirs can share one */
+  constructor(connection: EventStoreDbConnection, streamPrefix = '') {
     super()
     this.#connection = connection
-    this.#streamPrefix = options.streamPrefix ?? ''
-    this.#appendMs = options.appendMs ?? appendMsMax
+    this.#streamPrefix = streamPrefix
   }
 
   override async append(
@@ -83,10 +73,11 @@ export class EventStoreDbEventStore extends EventStore {
         resolve: () => settle(resolve),
         reject: (error) => settle(() => reject(error)),
       }
+      const { appendMs } = this.#connection
       const timer = setTimeout(() => {
-        append.reject(new UnknownOutcome(`no answer within ${this.#appendMs} ms`))
+        append.reject(new UnknownOutcome(`no answer within ${appendMs} ms`))
         this.#lane?.giveUp(append)
-      }, this.#appendMs)
+      }, appendMs)
       void this.#send(append)
     })
   }

@@ -6,9 +6,8 @@ import { isPassing } from './errors.ts'
 
 export type Recorded = ReadResp.ReadEvent.RecordedEvent
 
-/** How long one try may take, and all tries of a read. */
+/** How long one try may take, ms. */
 const tryMsMax = 5_000
-const patienceMs = 10_000
 /** Events that a server looks at before it answers a filtered read, found or not. */
 const searchWindowEvents = 1_000
 
@@ -24,7 +23,7 @@ export async function readRecorded(
 ): Promise<readonly Recorded[]> {
   const request = new streams.ReadReq()
   request.setOptions(options)
-  const untilMs = performance.now() + patienceMs
+  const untilMs = performance.now() + connection.readMs
   for (;;) {
     try {
       const link = await connection.link()

@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { EventStoreDbBell } from '../../infra/eventstoredb/bell.ts'
-import { EventStoreDbConnection } from '../../infra/eventstoredb/connection.ts'
+import {
+  EventStoreDbConnection,
+  type ConnectionOptions,
+} from '../../infra/eventstoredb/connection.ts'
 
 /** A server that a test may break. Its log outlives a kill. */
 export interface EventStoreDbServer {
@@ -20,9 +23,9 @@ export interface OpenEventStoreDb {
   readonly close: () => Promise<void>
 }
 
-export function openEventStoreDb(url: string): OpenEventStoreDb {
+export function openEventStoreDb(url: string, options?: ConnectionOptions): OpenEventStoreDb {
   const streamPrefix = `weirtest${randomUUID().slice(0, 8)}-`
-  const connection = new EventStoreDbConnection(url, 'weir-test')
+  const connection = new EventStoreDbConnection(url, 'weir-test', options)
   const bell = new EventStoreDbBell(connection, streamPrefix)
   const close = async (): Promise<void> => {
     await bell.close()

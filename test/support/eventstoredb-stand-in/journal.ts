@@ -1,6 +1,6 @@
 import { closeSync, fdatasync, ftruncateSync, openSync, readFileSync, write } from 'node:fs'
 import { promisify } from 'node:util'
-import type { StandInRecord } from './log.ts'
+import type { StandInRecord } from './record.ts'
 
 const writeTo = promisify(write)
 const sync = promisify(fdatasync)

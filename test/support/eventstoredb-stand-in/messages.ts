@@ -10,7 +10,8 @@ import type { Status } from '@eventstore/db-client/generated/status_pb.js'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
 import type { ReadResp } from '@eventstore/db-client/generated/streams_pb.js'
 import type { Leader } from './faults.ts'
-import type { ExpectedRevision, StandInRecord } from './log.ts'
+import type { ExpectedRevision } from './log.ts'
+import type { StandInRecord } from './record.ts'
 
 // What a server says, in the client package's own messages.
 

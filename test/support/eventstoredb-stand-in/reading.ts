@@ -4,8 +4,9 @@ import type { ServerWritableStream, StatusObject } from '@grpc/grpc-js'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
 import type { ReadReq, ReadResp } from '@eventstore/db-client/generated/streams_pb.js'
 import type { Faults } from './faults.ts'
-import type { StandInLog, StandInRecord } from './log.ts'
+import type { StandInLog } from './log.ts'
 import * as messages from './messages.ts'
+import type { StandInRecord } from './record.ts'
 
 type Call = ServerWritableStream<ReadReq, ReadResp>
 type Options = ReadReq.Options
