@@ -127,7 +127,8 @@ module.exports = {
   options: {
     doNotFollow: { path: 'node_modules' },
     // The peer stack has packages of its own, installed when the benchmark first runs.
-    exclude: { path: '^(dist|client/dist|\\.weir|\\.cache|bench/peers)/' },
+    // The page gets the SDK from the server, at /client/.
+    exclude: { path: '^((dist|client/dist|\\.weir|\\.cache|bench/peers)/|/client/)' },
     tsConfig: { fileName: 'tsconfig.json' },
     // Types count: an import that is erased still says who knows whom.
     tsPreCompilationDeps: true,

@@ -1,5 +1,7 @@
 import type { FieldError, Problem } from './contract.ts'
 
+const transientCodes = ['unreachable', 'corrupt_result', 'idempotency_in_flight']
+
 /** What is known of a failure; an answer of weir fills it with its problem document. */
 type Failure = {
   /** The HTTP status; 0 when there was no answer. */
@@ -42,8 +44,7 @@ export class WeirError extends Error {
   /** Whether the same request may do better later. */
   get isTransient(): boolean {
     const { status, code } = this
-    const isOurs = status === 0 || status === 429 || status >= 500
-    return isOurs || code === 'idempotency_in_flight'
+    return status === 429 || status >= 500 || transientCodes.includes(code)
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Socket } from 'socket.io-client'
 import type { Job, JobEvent, Progress } from './contract.ts'
 import { unreachable, WeirError } from './error.ts'
+import { tokenOf } from './request.ts'
 import type { Access } from './request.ts'
 
 const answerMs = 5_000
@@ -53,24 +54,19 @@ export async function openLine(
 ): Promise<Line> {
   const { io } = await import('socket.io-client')
   const { origin, pathname } = access.baseUrl
-  const attempt = { isRenewed: false }
   const socket: WeirSocket = io(origin, {
     path: `${pathname}v1/socket`,
     transports: ['websocket', 'polling'],
     tryAllTransports: true,
     forceNew: true,
+    autoConnect: false,
     reconnectionDelay: reconnectMsMin,
     reconnectionDelayMax: reconnectMsMax,
-    auth: (give) => {
-      tokenOf(access, attempt.isRenewed).then(
-        (token) => give({ token }),
-        (error: unknown) => tell({ kind: 'refused', error }),
-      )
-    },
   })
-  const stopMending = mend(socket, access, attempt, tell)
+  const stopMending = mend(socket, access, tell)
   socket.on('update', (event) => tell({ kind: 'update', event }))
   socket.on('progress', (progress) => tell({ kind: 'progress', progress }))
+  socket.connect()
   let isAsking = false
   return {
     subscribe: (after) => {
@@ -92,18 +88,14 @@ export async function openLine(
   }
 }
 
-async function tokenOf({ token }: Access, renew: boolean): Promise<string> {
-  return token({ renew })
-}
-
 /** Tells how the connection is, and takes it up again where Socket.IO leaves that to us. */
 function mend(
   socket: WeirSocket,
   access: Access,
-  attempt: { isRenewed: boolean },
   tell: (message: LineMessage) => void,
 ): () => void {
   const closing = new AbortController()
+  let isRenewed = false
   const lost = (why: string): void => {
     const { origin } = access.baseUrl
     tell({ kind: 'lost', error: unreachable(`The connection to ${origin} is lost: ${why}`) })
@@ -112,19 +104,28 @@ function mend(
     await access.sleep(reconnectMsMin + access.random() * reconnectMsMax, closing.signal)
     if (!closing.signal.aborted) socket.connect()
   }
+  const failed = (error: WeirError): void => {
+    if (!error.isTransient) return tell({ kind: 'refused', error })
+    lost(error.message)
+    socket.disconnect()
+    void connectLater()
+  }
+  socket.auth = (give) => {
+    tokenOf(access, isRenewed).then((token) => give({ token }), failed)
+  }
   socket.on('connect', () => {
-    attempt.isRenewed = false
+    isRenewed = false
     tell({ kind: 'connected' })
   })
   socket.on('connect_error', (error) => {
     const code = codeOf(error)
-    lost(error.message)
-    if (code === null) return
-    const canRenew = code === 'unauthenticated' && access.canRenew && !attempt.isRenewed
-    const refused = refusalOf(code, error.message)
-    if (!canRenew && !refused.isTransient) return tell({ kind: 'refused', error: refused })
-    attempt.isRenewed ||= canRenew
-    void connectLater()
+    // Without an answer of weir Socket.IO tries again by itself.
+    if (code === null) return lost(error.message)
+    if (code !== 'unauthenticated' || !access.canRenew || isRenewed) {
+      return failed(refusalOf(code, error.message))
+    }
+    isRenewed = true
+    failed(unreachable(error.message))
   })
   socket.on('disconnect', (reason) => {
     if (closing.signal.aborted) return

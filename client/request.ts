@@ -128,11 +128,21 @@ type Credentials = { readonly key: string | undefined; readonly renew: boolean }
 
 async function headersOf(access: Access, call: Call, { key, renew }: Credentials) {
   return {
-    authorization: `Bearer ${await access.token({ renew })}`,
+    authorization: `Bearer ${await tokenOf(access, renew)}`,
     ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
     ...(key === undefined ? {} : { 'idempotency-key': key }),
     ...(call.waitSeconds === undefined ? {} : { prefer: `wait=${call.waitSeconds}` }),
     ...call.headers,
+  }
+}
+
+/** @throws WeirError of the source itself, else `unreachable` when it fails */
+export async function tokenOf({ token }: Access, renew: boolean): Promise<string> {
+  try {
+    return await token({ renew })
+  } catch (error) {
+    if (error instanceof WeirError) throw error
+    throw unreachable(`There is no token: ${messageOf(error)}`, error)
   }
 }
 

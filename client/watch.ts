@@ -31,6 +31,8 @@ export type WatchOptions = {
   readonly after?: number
   /** Ends the watch, which then throws the reason of the signal. */
   readonly signal?: AbortSignal
+  /** Goes on after the end of the job: somebody may retry it. */
+  readonly isEndless?: boolean
   readonly onProgress?: (progress: Progress) => void
   readonly onConnection?: (connection: Connection) => void
 }
@@ -45,7 +47,7 @@ export type WatchOptions = {
 export async function* watchJob(
   access: Access,
   jobId: string,
-  { after = -1, signal, onProgress, onConnection }: WatchOptions = {},
+  { after = -1, signal, isEndless = false, onProgress, onConnection }: WatchOptions = {},
 ): AsyncGenerator<JobEvent, void, void> {
   const sequence = new Sequence(after)
   const inbox = new Inbox<LineMessage>(signal)
@@ -76,7 +78,8 @@ export async function* watchJob(
         if (latest === null || event.revision > latest.revision) latest = event.job
       }
       // Ends that a requeue has undone lie before the latest revision.
-      if (latest !== null && isFinished(latest) && sequence.last >= latest.revision) return
+      const isOver = latest !== null && isFinished(latest) && sequence.last >= latest.revision
+      if (isOver && !isEndless) return
       if (sequence.hasHole) line.subscribe(sequence.last)
     }
   } finally {

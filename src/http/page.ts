@@ -4,10 +4,14 @@ import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { FastifyInstance } from 'fastify'
 
+const localNames = ['localhost', '127.0.0.1', '[::1]']
+
+const javascript = 'text/javascript; charset=utf-8'
+
 const contentTypes: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
-  '.js': 'text/javascript; charset=utf-8',
+  '.js': javascript,
   '.svg': 'image/svg+xml',
   '.woff2': 'font/woff2',
   '.jpg': 'image/jpeg',
@@ -27,11 +31,18 @@ const contentSecurityPolicy = [
 
 type PageFile = { readonly url: string; readonly bytes: Buffer; readonly contentType: string }
 
-/** Serves the page at `/`: a handful of files that are read once, at start. */
-export function registerPage(instance: FastifyInstance): void {
-  for (const { url, bytes, contentType } of pageFiles()) {
+/**
+ * Serves the page at `/` and the SDK at `/client/`: a handful of files that are read once, at start.
+ *
+ * @param publicUrl where weir's own links lead
+ */
+export function registerPage(instance: FastifyInstance, publicUrl: string): void {
+  for (const { url, bytes, contentType } of [...pageFiles(), ...clientFiles()]) {
     const etag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`
     instance.get(url, (request, reply) => {
+      if (url === '/' && isOtherName(request.headers.host, publicUrl)) {
+        return reply.redirect(`${publicUrl}/`)
+      }
       void reply.headers({ etag, 'cache-control': 'no-cache' })
       if (request.headers['if-none-match'] === etag) return reply.status(304).send()
       void reply.headers({
@@ -42,6 +53,27 @@ export function registerPage(instance: FastifyInstance): void {
       return reply.send(bytes)
     })
   }
+}
+
+/** Whether this machine was called by another name: its own links would lead elsewhere. */
+function isOtherName(host: string | undefined, publicUrl: string): boolean {
+  const own = new URL(publicUrl)
+  const asked = URL.canParse(`http://${host}`) ? new URL(`http://${host}`) : own
+  const areLocal = [own, asked].every(({ hostname }) => localNames.includes(hostname))
+  return areLocal && own.port === asked.port && own.hostname !== asked.hostname
+}
+
+/** The SDK for browsers: as it was compiled, but for the one package that it names. */
+function clientFiles(): readonly PageFile[] {
+  const folder = fileURLToPath(new URL('../../client/', import.meta.url))
+  return readdirSync(folder)
+    .filter((name) => extname(name) === '.js')
+    .map((name) => {
+      const code = readFileSync(join(folder, name), 'utf8')
+        .replaceAll(/(['"])socket\.io-client\1/g, "'/v1/socket/socket.io.esm.min.js'")
+        .replace(/^\/\/# sourceMappingURL=.*$/m, '')
+      return { url: `/client/${name}`, bytes: Buffer.from(code), contentType: javascript }
+    })
 }
 
 function pageFiles(): readonly PageFile[] {

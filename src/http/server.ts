@@ -48,7 +48,7 @@ export async function startServer(runtime: Runtime): Promise<RunningServer> {
   if (runtime.servedObjects) {
     registerObjectRoutes(instance, { store: runtime.servedObjects, clock: runtime.clock })
   }
-  registerPage(instance)
+  registerPage(instance, config.publicUrl)
   // Nest declares its options as a class and means a plain object.
   // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment
   const options: NestApplicationOptions = { logger: false, bodyParser: false, abortOnError: false }

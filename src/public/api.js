@@ -1,20 +1,17 @@
-// The page's way to the server: a session, requests with it, and a record of what was asked.
+// The page's way to the server: the SDK, with a session of its own and a record of what was asked.
+
+import { Weir, WeirError } from '/client/weir.js'
 
 const KEY_SLOT = 'weir.key'
 const RENEW_BEFORE_MS = 30_000
-
-/** An answer that is not what was asked for; `code` is the one of problem+json. */
-export class Problem extends Error {
-  constructor(status, body) {
-    super(body.detail ?? body.title ?? `The server answered ${status}`)
-    this.status = status
-    this.code = body.code ?? `http_${status}`
-    this.body = body
-  }
-}
+/** Who looks at a page does not wait longer for a server that is away. */
+const RETRY_FOR_MS = 4_000
 
 let session = null
 let record = () => {}
+
+/** What the page itself has to say, in the form of a refusal. */
+export const problem = (code, message) => new WeirError({ status: 0, code, message })
 
 /** Calls `listener` with { method, path, status, ms } after every request. */
 export function onRequest(listener) {
@@ -34,95 +31,41 @@ export function forgetKey() {
 }
 
 /**
- * A token that is valid for the next half minute: the pasted key, else the session that the
- * embedded profile gives to a browser on the same machine.
- * @throws {Problem} `no_session` when the server has none to give
+ * The pasted key, else a token of the session that the embedded profile gives to a browser on the
+ * same machine, valid for the next half minute.
+ * @throws {WeirError} `no_session` when the server has none to give
  */
-export async function token() {
+async function token({ renew }) {
   const pasted = sessionStorage.getItem(KEY_SLOT)
   if (pasted !== null) return pasted
-  if (session !== null && Date.parse(session.expiresAt) - Date.now() > RENEW_BEFORE_MS) {
-    return session.token
-  }
-  const response = await send('GET', '/v1/dev/session', {})
-  if (!response.ok) throw new Problem(response.status, { code: 'no_session' })
+  const isFresh = session !== null && Date.parse(session.expiresAt) - Date.now() > RENEW_BEFORE_MS
+  if (isFresh && !renew) return session.token
+  const response = await send('/v1/dev/session', {})
+  if (!response.ok) throw problem('no_session', 'The server gives no session to this page.')
   session = await response.json()
   return session.token
 }
 
-async function send(method, path, options) {
+async function send(url, init) {
+  const { origin, pathname, search, href } = new URL(url, location.href)
+  const path = origin === location.origin ? pathname + search : href
   const started = performance.now()
   let status = 'failed'
   try {
-    const response = await fetch(path, { method, ...options })
+    const response = await fetch(path, init)
     status = response.status
     return response
   } catch {
-    throw new Problem(0, { code: 'unreachable', detail: 'The server does not answer.' })
+    throw problem('unreachable', 'The server does not answer.')
   } finally {
-    record({ method, path, status, ms: performance.now() - started })
+    record({ method: init.method ?? 'GET', path, status, ms: performance.now() - started })
   }
 }
 
-async function problemOf(response) {
-  const body = await response.json().catch(() => ({}))
-  return new Problem(response.status, body)
-}
-
-/** One request with the session. Answers the response; throws {Problem} unless it is 2xx. */
-export async function request(method, path, { body, headers } = {}) {
-  const attempt = async () =>
-    send(method, path, {
-      headers: {
-        authorization: `Bearer ${await token()}`,
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...headers,
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    })
-  let response = await attempt()
-  if (response.status === 401 && session !== null) {
-    session = null
-    response = await attempt()
-  }
-  if (!response.ok) throw await problemOf(response)
-  return response
-}
-
-export const get = async (path) => (await request('GET', path)).json()
-
-export const post = async (path, body, headers) =>
-  (await request('POST', path, { body, headers })).json()
-
-/** Names of one machine are interchangeable: a page at localhost may use what 127.0.0.1 signed. */
-export function reachable(address) {
-  const url = new URL(address, location.href)
-  const local = ['localhost', '127.0.0.1', '[::1]']
-  if (!local.includes(url.hostname) || !local.includes(location.hostname)) return url.href
-  return url.port === location.port ? url.pathname + url.search : url.href
-}
-
-/** Uploads a file with a presigned PUT and answers its upload id. */
-export async function upload(file) {
-  const slot = await post('/v1/uploads', { contentType: file.type, bytes: file.size })
-  const response = await send(slot.method, reachable(slot.url), {
-    headers: slot.headers,
-    body: file,
-  })
-  if (!response.ok) throw await problemOf(response)
-  return slot.uploadId
-}
-
-/** Submits the job. The key makes a second click or a lost answer harmless. */
-export const submit = (image, scale, idempotencyKey) =>
-  post(
-    '/v1/jobs',
-    { type: 'image.upscale', input: { image, scale }, userId: 'page' },
-    { 'idempotency-key': idempotencyKey },
-  )
-
-/** The finished picture. */
-export async function resultOf(job) {
-  const response = await request('GET', reachable(job.urls.result))
-  return response.blob()
-}
+/** The server that this page came from. */
+export const weir = new Weir({
+  baseUrl: location.origin,
+  token,
+  fetch: send,
+  retryForMs: RETRY_FOR_MS,
+})

@@ -1,8 +1,7 @@
 // One job, from its submission to its bill.
 
-import * as api from './api.js'
+import { weir } from './api.js'
 import { bytes, duration, size } from './format.js'
-import { follow } from './live.js'
 import { recall, remember, showSource } from './picture.js'
 import {
   clearNotice,
@@ -33,15 +32,15 @@ export async function run(compare) {
   setProgress(0, 'Uploading')
   tick(performance.now())
   try {
-    const balance = await api.get('/v1/balance')
-    state.before = balance.posted
-    const image = await api.upload(state.file)
+    state.before = (await weir.balance()).posted
+    const image = await weir.upload(state.file, state.file.type)
     setProgress(0, 'Submitting')
-    const job = await api.submit(image, scale(), crypto.randomUUID())
+    const input = { image, scale: scale() }
+    const job = await weir.submit({ type: 'image.upscale', input, userId: 'page' })
     state.held = job.credits.held
     history.replaceState(null, '', `#${job.jobId}`)
     await remember(job.jobId).catch(() => {})
-    await watch(job, compare)
+    watch(job, compare)
   } catch (problem) {
     clearInterval(timer)
     show('ready')
@@ -51,21 +50,21 @@ export async function run(compare) {
 
 /** Takes up a job after a reload: everything it went through comes in again, in order. */
 export async function takeUp(jobId, compare) {
-  const job = await api.get(`/v1/jobs/${encodeURIComponent(jobId)}`)
+  const job = await weir.job(jobId)
   Object.assign(state, await recall(jobId))
   if (state.file !== null) await showSource(state.file, compare)
   show('running')
   setProgress(job.progress, 'Catching up')
   tick(performance.now())
-  await watch(job, compare)
+  watch(job, compare)
 }
 
 /** Lets go of the job; it goes on without the page. */
 export function leave() {
   clearInterval(timer)
-  state.line?.close()
-  Object.assign(state, { file: null, job: null, held: null, before: null, line: null, start: 0 })
-  Object.assign(state, { unplugged: false, lostAt: 0 })
+  state.watching?.abort()
+  Object.assign(state, { file: null, job: null, held: null, before: null, seen: -1, start: 0 })
+  Object.assign(state, { watching: null, lostAt: 0 })
   for (const part of ['resumed', 'wire', 'unplug']) element(part).hidden = true
   element('unplug').textContent = 'Unplug'
   element('cost-state').textContent = ''
@@ -79,39 +78,50 @@ export function leave() {
 /** `cancel` or `retry`. */
 export async function command(name) {
   clearNotice()
-  await api.post(`/v1/jobs/${state.job.jobId}/${name}`).catch(showProblem)
+  await weir[name](state.job.jobId).catch(showProblem)
 }
 
-async function watch(job, compare) {
+function watch(job, compare) {
   state.job = job
   element('cancel').disabled = false
   if (state.held !== null) showBill({ charged: '0', after: null, usage: [], settled: false })
-  const refused = (code) =>
-    showProblem(new api.Problem(0, { code, detail: 'The live channel is not open to this page.' }))
-  state.line = await follow(job.jobId, -1, {
-    onEvents: (events, { resumedAfter }) => {
-      for (const event of events) take(event, compare)
-      if (resumedAfter !== null) showResumed(resumedAfter, events.length)
-    },
+  void follow(job.jobId, compare).catch(showProblem)
+}
+
+/** Shows every transition, each once and in order; a retry makes new ones after the end. */
+async function follow(jobId, compare) {
+  const watching = new AbortController()
+  const { signal } = watching
+  state.watching = watching
+  const events = weir.watch(jobId, {
+    ...{ after: state.seen, signal, isEndless: true },
     onProgress: ({ progress, message }) => {
       if (state.job?.status === 'running')
         setProgress(progress, sentence(message ?? STATUS.running))
     },
-    onLine: showLine,
-    onRefused: refused,
+    onConnection: ({ state: line, after, missed }) => {
+      showLine(line)
+      if (line === 'live' && state.lostAt > 0) showResumed(after, missed)
+    },
   })
+  try {
+    for await (const event of events) {
+      state.seen = event.revision
+      take(event, compare)
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
 }
 
 /** One transition: into the timeline, into the bar, and at the end to the result. */
 function take({ revision, type, at, job }, compare) {
   state.job = job
-  if (type !== null) {
-    state.start ||= Date.parse(at)
-    element('timeline').append(eventLine({ revision, type, at, job }, state.start, state.held))
-    element('timeline').hidden = false
-    element('timeline-empty').hidden = true
-    say(type.replaceAll(/[._]/g, ' '))
-  }
+  state.start ||= Date.parse(at)
+  element('timeline').append(eventLine({ revision, type, at, job }, state.start, state.held))
+  element('timeline').hidden = false
+  element('timeline-empty').hidden = true
+  say(type.replaceAll(/[._]/g, ' '))
   setProgress(job.progress, STATUS[job.status] ?? job.status)
   if (ENDED.includes(job.status)) return void end(job, compare).catch(showProblem)
   if (element('stage').dataset.phase !== 'done') return
@@ -146,7 +156,8 @@ async function finish(job, compare) {
     element('done-line').replaceChildren(ending, why)
     return show('done')
   }
-  const picture = await api.resultOf(job)
+  const { data, contentType } = await weir.result(job.jobId)
+  const picture = new Blob([data], { type: contentType })
   if (resultUrl !== null) URL.revokeObjectURL(resultUrl)
   resultUrl = URL.createObjectURL(picture)
   await compare.showAfter(resultUrl)
@@ -185,20 +196,20 @@ function showBill({ charged, after, usage, settled }) {
 async function settle(job) {
   for (let poll = 1; poll <= SETTLE_POLLS_MAX; poll++) {
     const [now, usage, balance] = await Promise.all([
-      api.get(`/v1/jobs/${job.jobId}`),
-      api.get(`/v1/usage?jobId=${job.jobId}`),
-      api.get('/v1/balance'),
+      weir.job(job.jobId),
+      Array.fromAsync(weir.usage({ jobId: job.jobId })),
+      weir.balance(),
     ])
     if (state.job?.jobId !== job.jobId) return
     const { held, charged } = now.credits
-    const metered = usage.items.reduce((sum, row) => sum + BigInt(row.chargedMicro), 0n)
+    const metered = usage.reduce((sum, row) => sum + BigInt(row.chargedMicro), 0n)
     const expected = state.before === null ? null : BigInt(state.before) - metered
     const down = expected === null || expected === BigInt(balance.posted)
     const agree = held === '0' && balance.held === '0' && metered === BigInt(charged) && down
     const settled = agree || (poll === SETTLE_POLLS_MAX && held === '0')
     const after = settled && state.before !== null ? balance.posted : null
     showPurse(balance)
-    showBill({ charged, after, usage: usage.items, settled })
+    showBill({ charged, after, usage, settled })
     if (settled) return
     await new Promise((resume) => setTimeout(resume, 100 * poll))
   }
@@ -231,9 +242,11 @@ function showResumed(after, count) {
 }
 
 /** Cuts the connection on purpose, to see the resume. */
-export function toggleUnplugged() {
-  state.unplugged = !state.unplugged
-  element('unplug').textContent = state.unplugged ? 'Plug in' : 'Unplug'
-  element('unplug').setAttribute('aria-pressed', String(state.unplugged))
-  state.line?.unplug(state.unplugged)
+export function toggleUnplugged(compare) {
+  const isUnplugged = !state.watching.signal.aborted
+  element('unplug').textContent = isUnplugged ? 'Plug in' : 'Unplug'
+  element('unplug').setAttribute('aria-pressed', String(isUnplugged))
+  if (!isUnplugged) return void follow(state.job.jobId, compare).catch(showProblem)
+  state.watching.abort()
+  showLine('unplugged')
 }

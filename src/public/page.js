@@ -30,14 +30,14 @@ async function takeSample() {
     const response = await fetch('/photo.jpg')
     await take(new File([await response.blob()], 'photo.jpg', { type: 'image/jpeg' }))
   } catch {
-    showProblem(new api.Problem(0, { code: 'unreachable', detail: 'The sample did not arrive.' }))
+    showProblem(api.problem('unreachable', 'The sample did not arrive.'))
   }
 }
 
 /** Shows the balance, which proves the session, and takes up the job that the address names. */
 async function open() {
   try {
-    showPurse(await api.get('/v1/balance'))
+    showPurse(await api.weir.balance())
   } catch (problem) {
     return showProblem(problem)
   }
@@ -57,7 +57,7 @@ function listenToButtons() {
   onClick('go', () => void run(compare))
   onClick('other', startOver)
   onClick('again', startOver)
-  onClick('unplug', toggleUnplugged)
+  onClick('unplug', () => toggleUnplugged(compare))
   onClick('retry', () => void command('retry'))
   onClick('cancel', () => {
     element('cancel').disabled = true

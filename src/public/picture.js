@@ -1,6 +1,6 @@
 // The picture that is chosen: dropped, pasted, picked or the sample.
 
-import { Problem } from './api.js'
+import { problem } from './api.js'
 import { bytes, size } from './format.js'
 import { clearNotice, element, say, scale, show, showProblem, state } from './stage.js'
 import { make } from './view.js'
@@ -14,7 +14,7 @@ const CACHE = 'weir-page'
 
 let sourceUrl = null
 
-const refuse = (code, detail) => showProblem(new Problem(0, { code, detail }))
+const refuse = (code, detail) => showProblem(problem(code, detail))
 
 /** Why a file is not taken, or null. Said before a byte is uploaded. */
 function objection(file) {

@@ -14,8 +14,10 @@ export const state = {
   held: null,
   before: null,
   start: 0,
-  line: null,
-  unplugged: false,
+  /** The last revision that was shown. */
+  seen: -1,
+  /** Ends the watch that is going on. */
+  watching: null,
   lostAt: 0,
 }
 
@@ -54,8 +56,7 @@ export function clearNotice() {
 }
 
 /** Shows a problem where the eye is; a missing session opens the form for a key instead. */
-export function showProblem(problem) {
-  const { code, message, body } = problem
+export function showProblem({ code, message, problem: body }) {
   if (code === 'no_session' || code === 'unauthenticated') element('key-form').hidden = false
   if (code === 'no_session') return
   element('notice').replaceChildren(...problemNotice({ code, message, body }))

@@ -124,6 +124,23 @@ test('an end that a requeue has undone does not end a watch', async () => {
   ])
 })
 
+test('an endless watch goes on when an ended job is retried', async () => {
+  const fail = { atStep: 1, times: 1, retryable: false }
+  const { jobId } = await org.api.run(sandbox({ steps: 1, fail }))
+  const stop = new AbortController()
+  const types: string[] = []
+  const watching = watched(jobId, { isEndless: true, signal: stop.signal }, async ({ type }) => {
+    types.push(type)
+    if (type === 'job.failed') await weir.retry(jobId)
+    if (type === 'job.succeeded') stop.abort(new Error('seen'))
+  })
+  await expect(watching).rejects.toThrow('seen')
+  expect(types).toEqual([
+    ...['job.queued', 'job.started', 'job.failed', 'job.requeued'],
+    ...['job.started', 'job.step_completed', 'job.succeeded'],
+  ])
+})
+
 test(
   'what lies too far behind for the socket comes from the list, through cuts',
   async () => {
@@ -199,6 +216,8 @@ test(
     const renewing = new Weir({
       baseUrl: proxy.url,
       token: async () => {
+        // Where tokens come from may be away as well.
+        if (tokens.length % 2 === 1) throw new Error(String(tokens.push('none')))
         const { token } = await weir.token({ userId: 'u1', ttlSeconds: 2 })
         tokens.push(token)
         return token

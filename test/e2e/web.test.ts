@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs'
-import { request } from 'node:http'
+import { request, type IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { Client, expectProblem, expectStatus, sandbox } from '../support/client.ts'
@@ -16,15 +16,19 @@ interface Session {
 const used = useWeir()
 
 /** Asks with a Host header of one's own, which `fetch` does not let one set. */
-async function statusFor(host: string, path: string): Promise<number> {
+async function answerFor(host: string, path: string): Promise<IncomingMessage> {
   return await new Promise((resolve, reject) => {
     const asked = request(new URL(path, used.weir.baseUrl), { headers: { host } }, (response) => {
       response.resume()
-      resolve(response.statusCode ?? 0)
+      resolve(response)
     })
     asked.once('error', reject)
     asked.end()
   })
+}
+
+async function statusFor(host: string, path: string): Promise<number> {
+  return (await answerFor(host, path)).statusCode ?? 0
 }
 
 test('the page comes with a policy that lets nothing from elsewhere in', async () => {
@@ -62,6 +66,42 @@ test('everything that the page names is there, and is not sent twice', async () 
     const etag = first.headers.get('etag') ?? ''
     const again = await used.nobody.get(path, { 'if-none-match': etag })
     expect({ status: again.status, text: again.text }).toEqual({ status: 304, text: '' })
+  }
+})
+
+test('the SDK is served as modules that a browser can load, all of them', async () => {
+  const seen = new Set<string>()
+  const load = async (path: string): Promise<void> => {
+    if (seen.has(path)) return
+    seen.add(path)
+    const { status, headers, text } = await used.nobody.get(path)
+    expect({ path, status }).toEqual({ path, status: 200 })
+    expect(headers.get('content-type')).toMatch(/javascript/)
+    expect(text).not.toContain('sourceMappingURL=weir')
+    for (const [, name = ''] of text.matchAll(/(?:from |import\()["']([^"']+)["']/g)) {
+      expect(name).toMatch(/^(\.\/|\/v1\/socket\/)/)
+      if (name.startsWith('./')) await load(new URL(name, `http://weir${path}`).pathname)
+    }
+  }
+  await load('/client/weir.js')
+  expect(seen).toContain('/client/line.js')
+  expect((await used.nobody.get('/v1/socket/socket.io.esm.min.js')).status).toBe(200)
+  expect((await used.nobody.get('/client/package.json')).status).toBe(404)
+})
+
+test('the page by another name of this machine leads to where its links lead', async () => {
+  const { port } = new URL(used.weir.baseUrl)
+  const { statusCode, headers } = await answerFor(`localhost:${port}`, '/')
+  expect(statusCode).toBe(302)
+  expect(headers.location).toBe(`${used.weir.baseUrl}/`)
+  // Behind a forwarded port the same address may be another machine.
+  for (const host of [
+    `127.0.0.1:${port}`,
+    'localhost:81',
+    'weir.example',
+    `weir.example:${port}`,
+  ]) {
+    expect({ host, status: await statusFor(host, '/') }).toEqual({ host, status: 200 })
   }
 })
 

@@ -141,7 +141,10 @@ test('an answer that is none of weir’s is told by its status', async () => {
 })
 
 test('an attempt that takes too long is given up and repeated', async () => {
-  const { weir, server } = await weirAgainst([silent, accepted], { timeoutMs: 50 })
+  let attempts = 0
+  const timeout = (): AbortSignal =>
+    ++attempts === 1 ? AbortSignal.timeout(50) : new AbortController().signal
+  const { weir, server } = await weirAgainst([silent, accepted], { timeout })
   expect(await weir.submit(job)).toMatchObject({ jobId: 'j-1' })
   expect(server.asked).toHaveLength(2)
 })
@@ -191,6 +194,21 @@ test('a token that weir refuses is renewed once, where it comes from a function'
   const fixed = await weirAgainst([refused])
   expect(await failureOf(fixed.weir.job('j-1'))).toMatchObject({ status: 401 })
   expect(fixed.server.asked).toHaveLength(1)
+})
+
+test('a token that cannot be had right now is asked for again, a refusal of it is told', async () => {
+  let asked = 0
+  const token = (): string => {
+    asked += 1
+    if (asked < 3) throw new TypeError('fetch failed')
+    return 'late'
+  }
+  const { weir, server } = await weirAgainst([accepted], { token })
+  await weir.submit(job)
+  expect(server.asked.map(({ headers }) => headers.authorization)).toEqual(['Bearer late'])
+  const refusal = new WeirError({ status: 0, code: 'no_session', message: 'Sign in first.' })
+  const refused = await weirAgainst([accepted], { token: () => Promise.reject(refusal) })
+  expect(await failureOf(refused.weir.submit(job))).toBe(refusal)
 })
 
 test('weir may live below a path', async () => {
