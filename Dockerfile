@@ -31,6 +31,9 @@ WORKDIR /app
 RUN install --directory --owner=node --group=node /var/lib/weir
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
+# The page is served from its sources.
+COPY src/public src/public
+COPY examples/photo.jpg examples/
 COPY package.json LICENSE ./
 USER node
 VOLUME /var/lib/weir

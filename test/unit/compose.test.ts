@@ -234,10 +234,11 @@ describe('Dockerfile', () => {
       .filter((line) => line.startsWith('COPY ') && !line.includes('--from='))
       .flatMap((line) => line.split(' ').slice(1, -1))
     expect(copied.filter((path) => !existsSync(join(root, path)))).toEqual([])
-    const passed = text('.dockerignore')
-      .match(/^!(.*)$/gm)
-      ?.map((line) => line.slice(1))
-    expect([...new Set(copied)].sort()).toEqual(passed?.sort())
+    const passed = [...text('.dockerignore').matchAll(/^!(.*)$/gm)].map(([, path = '']) => path)
+    const isPassed = (path: string) =>
+      passed.some((each) => path === each || path.startsWith(`${each}/`))
+    expect(copied.filter((path) => !isPassed(path))).toEqual([])
+    expect(passed.filter((path) => !copied.includes(path))).toEqual([])
   })
 
   test('builds from every folder that the compiler reads', () => {
