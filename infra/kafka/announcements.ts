@@ -20,8 +20,4 @@ export class KafkaAnnouncements extends Announcements {
     const topics = jobTypes.map((type) => this.#connection.topics.jobs(type))
     return await this.#listener.listen(topics, { heard, missed: heard })
   }
-
-  async close(): Promise<void> {
-    await this.#listener.close()
-  }
 }

@@ -7,6 +7,8 @@ const connectionTimeoutMs = 3_000
 const requestTimeoutMs = 10_000
 const createTimeoutMs = 10_000
 const messageBytesMax = 4_194_304
+const ledEveryMs = 100
+const ledTriesMax = 50
 
 /** Of requests that are safe to repeat. */
 const retry = { initialRetryTime: 100, maxRetryTime: 2_000, factor: 0.2, multiplier: 2, retries: 5 }
@@ -20,8 +22,11 @@ export type PartitionRange = {
   readonly high: number
 }
 
-/** Something that moves on as long as it works. */
+/** A consumer of this process, and when it moved on last. */
 export type Progress = { readonly consumer: string; readonly progressAtMs: number }
+
+/** What ends with the connection. */
+type Running = Progress & { readonly stop: () => Promise<void> }
 
 /** What one process shares of Kafka: settings, topics, and a connection for administration. */
 export class KafkaConnection {
@@ -29,7 +34,7 @@ export class KafkaConnection {
   readonly topics: KafkaTopics
   readonly clock: Clock
   readonly report: KafkaReport
-  readonly #consumers = new Set<Progress>()
+  readonly #consumers = new Set<Running>()
   #admin: Promise<Admin> | null = null
   #known = new Set<string>()
 
@@ -50,8 +55,8 @@ export class KafkaConnection {
     return [...this.#consumers]
   }
 
-  /** Shows a consumer in `progress` until the returned function is called. */
-  watch(consumer: Progress): () => void {
+  /** Shows a consumer in `progress`, and stops it in the end, unless it was taken out before. */
+  watch(consumer: Running): () => void {
     this.#consumers.add(consumer)
     return () => void this.#consumers.delete(consumer)
   }
@@ -63,9 +68,13 @@ export class KafkaConnection {
     await this.#withAdmin(async (admin) => {
       const present = new Set(await admin.listTopics())
       const missing = unknown.filter(({ topic }) => !present.has(topic))
-      if (missing.length === 0) return
       const topics = missing.map(topicConfig)
-      await admin.createTopics({ topics, timeout: createTimeoutMs })
+      // False when another process was faster.
+      if (topics.length > 0) await admin.createTopics({ topics, timeout: createTimeoutMs })
+      await this.#untilLed(
+        admin,
+        unknown.map(({ topic }) => topic),
+      )
     })
     for (const { topic } of unknown) this.#known.add(topic)
   }
@@ -109,10 +118,31 @@ export class KafkaConnection {
     return offset < 0 ? null : { offset, metadata: found?.metadata ?? '' }
   }
 
+  /** Stops what still consumes. Producers are closed by those who opened them. */
   async close(): Promise<void> {
+    await Promise.all([...this.#consumers].map((consumer) => consumer.stop()))
+    await this.#dropAdmin()
+  }
+
+  async #dropAdmin(): Promise<void> {
     const admin = this.#admin
     this.#admin = null
     if (admin) await admin.then((connected) => connected.disconnect()).catch(() => undefined)
+  }
+
+  /** A topic that was just made is served a moment later. @throws Error when it takes long */
+  async #untilLed(admin: Admin, topics: string[]): Promise<void> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        const metadata = await admin.fetchTopicMetadata({ topics })
+        const partitions = metadata.topics.flatMap((topic) => topic.partitions)
+        if (partitions.every(({ leader }) => leader >= 0)) return
+        if (tries >= ledTriesMax) throw new Error(`no broker leads ${topics.join(', ')} yet`)
+      } catch (error) {
+        if (tries >= ledTriesMax) throw error
+      }
+      await this.clock.sleep(ledEveryMs)
+    }
   }
 
   async #withAdmin<T>(use: (admin: Admin) => Promise<T>): Promise<T> {
@@ -121,7 +151,7 @@ export class KafkaConnection {
       return await use(await connecting)
     } catch (error) {
       // What an error leaves of a connection is not relied on.
-      if (this.#admin === connecting) await this.close()
+      if (this.#admin === connecting) await this.#dropAdmin()
       throw error
     }
   }

@@ -33,7 +33,8 @@ export class HintListener {
 
   /**
    * Calls the hearer for every record of the topics until the returned function is called.
-   * Resolves when the first one would be heard, which takes as long as Kafka is away.
+   * Resolves when the first one would be heard, which takes as long as Kafka is away. The consumer
+   * ends with the connection.
    */
   async listen(plans: readonly TopicPlan[], hearer: Hearer): Promise<() => Promise<void>> {
     for (const { topic } of plans) {
@@ -49,12 +50,6 @@ export class HintListener {
     return async () => {
       for (const { topic } of plans) this.#hearers.get(topic)?.delete(hearer)
     }
-  }
-
-  async close(): Promise<void> {
-    await this.#changing
-    await this.#consumer?.stop()
-    this.#joined()
   }
 
   /** A consumer takes all of its topics when it begins. */

@@ -48,10 +48,6 @@ export class KafkaSignals extends Signals {
       missed: () => undefined,
     })
   }
-
-  async close(): Promise<void> {
-    await this.#listener.close()
-  }
 }
 
 /** Null for what is no signal of ours: others may write to the topic. */

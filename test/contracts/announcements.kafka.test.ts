@@ -22,7 +22,6 @@ describeKafka('over Kafka', () => {
   }, sharedMs)
 
   afterAll(async () => {
-    await announcements.close()
     await sender.close()
     await connection.close()
   })

@@ -20,7 +20,6 @@ describeKafka('over Kafka', () => {
   }, sharedMs)
 
   afterAll(async () => {
-    await signals.close()
     await sender.close()
     await connection.close()
   })
@@ -37,7 +36,16 @@ describeKafka('over Kafka', () => {
     await signals.publish('job_cancel', { jobIds: ['b'] })
     await waitFor('both', () => heard.length === 2 && heardLater.length > 0)
     expect(heardLater).toEqual([{ jobIds: ['b'] }])
-    await later.close()
+    await stop()
+  })
+
+  test('when a consumer moved on the last time is told', async () => {
+    const { clock } = connection
+    const stop = await signals.subscribe('job_cancel', () => undefined)
+    const since = clock.now()
+    const moved = () => connection.progress().filter(({ progressAtMs }) => progressAtMs > since)
+    await waitFor('the consumers to move on', () => moved().length > 0)
+    expect(new Set(moved().map(({ consumer }) => consumer))).toEqual(new Set(['updates']))
     await stop()
   })
 

@@ -1,7 +1,10 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { NO_STREAM } from '../../domain/ports/event-store.ts'
 import type { FollowPartition } from '../../domain/ports/feed-partitions.ts'
+import { KafkaAnnouncements } from '../../infra/kafka/announcements.ts'
+import { KafkaAnnouncer } from '../../infra/kafka/announcer.ts'
 import { KafkaEventPublisher } from '../../infra/kafka/event-publisher.ts'
+import { KafkaSignals } from '../../infra/kafka/signals.ts'
 import { MemoryRelayCheckpoint } from '../../infra/memory/relay-checkpoint.ts'
 import { SystemClock } from '../../infra/system/clock.ts'
 import type { Loop } from '../../workers/loop.ts'
@@ -100,6 +103,24 @@ describeKafka('the log, relayed to Kafka', () => {
     }
   }
 
+  /** What comes back rings both bells until they are heard. */
+  async function startListening(): Promise<() => Promise<boolean>> {
+    const { connection, sender } = world
+    const signals = new KafkaSignals(connection, sender)
+    let [rung, announced] = [0, 0]
+    await signals.subscribe('job_cancel', () => (rung += 1))
+    await new KafkaAnnouncements(connection).listen(['image'], () => (announced += 1))
+    const announcer = new KafkaAnnouncer(connection, sender)
+    return async () => {
+      ;[rung, announced] = [0, 0]
+      await Promise.all([
+        signals.publish('job_cancel', { jobIds: ['j'] }),
+        announcer.announce(['image']),
+      ])
+      return await waitFor('both', () => rung > 0 && announced > 0, 1_000).catch(() => false)
+    }
+  }
+
   const count = (): number => [...read.values()].flat().length
 
   /** Every event was read once, each stream in its order. */
@@ -146,11 +167,13 @@ describeKafka('the log, relayed to Kafka', () => {
       const stopWriting = startWriter()
       startRelay('relay')
       await startReader()
+      const isHeard = await startListening()
       await moreRead()
       await broker.kill()
       await broker.wipe()
       await broker.start()
       await moreRead()
+      await waitFor('a signal and an announcement to be heard again', isHeard, healMs)
       await stopWriting()
       await expectAllRead()
       const sizes = await waitFor(
