@@ -53,9 +53,12 @@ export default {
     },
     {
       ...shared,
+      // The end-to-end suite once more, on EventStoreDB, Kafka and S3; but for what only looks at
+      // files that weir serves.
       displayName: 'cluster',
       globals: { isClusterTested: true },
-      testMatch: ['<rootDir>/test/e2e/main-job.test.ts'],
+      testMatch: ['<rootDir>/test/e2e/*.test.ts'],
+      testPathIgnorePatterns: ['/node_modules/', '/test/e2e/(page|web|openapi)\\.test\\.ts$'],
       globalSetup: '<rootDir>/test/support/global-setup.ts',
       globalTeardown: '<rootDir>/test/support/global-teardown.ts',
     },

@@ -205,7 +205,7 @@ async function operator(role: OperatorRole): Promise<Client> {
   const { token, secretSha256 } = newAdminToken(role, (count) => randomBytes(count))
   const registered = { email: `${role}@example.test`, role, registeredAt: '2026-01-01T00:00:00Z' }
   const person = { operatorId: role, tokenSha256: secretSha256, ...registered }
-  await withPipelines(used.weir.databaseUrl, async ({ operators }) => {
+  await withPipelines(used.weir, async ({ operators }) => {
     const command = { type: 'RegisterOperator' as const, operator: person }
     await operators.handle(operatorsStream, command, testContext('weir'))
   })

@@ -1,10 +1,7 @@
 import { beforeEach, expect, test } from '@jest/globals'
 import type { JobView } from '../../domain/job/job-view.ts'
-import { jobStream } from '../../domain/job/job.ts'
 import { expectProblem, expectStatus, sandbox } from '../support/client.ts'
 import type { Answer, Client, Org } from '../support/client.ts'
-import { testContext, withPipelines } from '../support/direct-pipelines.ts'
-import { Gate } from '../support/gate.ts'
 import { useWeir } from '../support/use-weir.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -95,30 +92,6 @@ test('a request that waits for the end is in flight until then', async () => {
   expectProblem(await api.post('/v1/jobs', slow, headers), 409, 'idempotency_in_flight')
   expect((await first).json).toMatchObject({ status: 'succeeded' })
   expectReplay(await api.post('/v1/jobs', slow, headers), await first)
-})
-
-test('a submission that was given up is made afresh by the next one with its key', async () => {
-  const { databaseUrl } = used.weir
-  const condition = "new.type = 'JobSubmitted'"
-  const gate = await Gate.close(databaseUrl, { table: 'event', condition })
-  const first = api.post<JobView>('/v1/jobs', sandbox(), withKey('a'))
-  await gate.reached()
-  const [hold] = await waitFor('the hold', async () => {
-    const holds = await used.admin.all<{ jobId: string }>(`/v1/admin/holds?orgId=${org.orgId}`)
-    return holds.length === 1 && holds
-  })
-  // What the rescuer does after a while. It waits until the late submission has lost its place.
-  const givenUp = withPipelines(databaseUrl, async ({ jobs }) => {
-    const command = { type: 'AbandonSubmission' as const, at: new Date().toISOString() }
-    await jobs.handle(jobStream(hold?.jobId ?? ''), command, testContext(org.orgId))
-  })
-  await gate.lose()
-  await givenUp
-  await gate.open()
-  expectProblem(await first, 503, 'unavailable')
-  const again = expectStatus(await api.post<JobView>('/v1/jobs', sandbox(), withKey('a')), 202)
-  expect(again.jobId).not.toBe(hold?.jobId)
-  expect(await api.finished(again)).toMatchObject({ status: 'succeeded' })
 })
 
 test('a refusal is not kept: the same key works once the reason is gone', async () => {

@@ -152,7 +152,7 @@ test('several retries at once queue the job once', async () => {
 test('a retry whose process died before it was written down is made good by the next', async () => {
   const { jobId } = await failedJob()
   // What such a process leaves behind, and what the rescuer makes of it.
-  await withPipelines(used.weir.databaseUrl, async ({ accounts }) => {
+  await withPipelines(used.weir, async ({ accounts }) => {
     const holdId = `${jobId}/1`
     const at = new Date().toISOString()
     const expiresAt = new Date(Date.now() + 3_600_000).toISOString()

@@ -1,28 +1,25 @@
-import { openPipelines, type Pipelines } from '../../domain/aggregates.ts'
-import { PostgresEventStore } from '../../infra/postgres/event-store.ts'
-import { openPool } from '../../infra/postgres/pool.ts'
-import { PostgresSnapshotStore } from '../../infra/postgres/snapshot-store.ts'
-import { SystemClock } from '../../infra/system/clock.ts'
+import type { Pipelines } from '../../domain/aggregates.ts'
 import { SystemIds } from '../../infra/system/ids.ts'
-
-const observer = { appended: () => undefined, conflicted: () => undefined }
+import { readConfig } from '../../src/config.ts'
+import { profileOpener } from '../../src/profiles/open.ts'
+import { unwatched } from '../../src/profiles/profile.ts'
+import type { Weir } from './weir.ts'
 
 /**
  * Issues commands on the log of a running weir, as another process of it would: for what no route
  * of the api does.
  */
 export async function withPipelines<T>(
-  databaseUrl: string,
+  { toolEnvironment }: Weir,
   use: (pipelines: Pipelines) => Promise<T>,
 ): Promise<T> {
-  const pool = openPool(databaseUrl, { max: 1, applicationName: 'test' })
+  const config = readConfig(toolEnvironment)
+  const open = await profileOpener(config)
+  const profile = open(config, 'test', unwatched)
   try {
-    const store = new PostgresEventStore(pool)
-    const snapshots = new PostgresSnapshotStore(pool)
-    const ports = { store, snapshots, clock: new SystemClock(), ids: new SystemIds(), observer }
-    return await use(openPipelines(ports))
+    return await use(profile.pipelines)
   } finally {
-    await pool.end()
+    await profile.close()
   }
 }
 

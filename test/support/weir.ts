@@ -119,11 +119,10 @@ export class Weir {
     return [first, first + 1, first + 2]
   }
 
-  /** With what a command of `weir` finds this home and its database. */
+  /** With what a command of `weir` finds this home and its engines. */
   get toolEnvironment(): Readonly<Record<string, string>> {
-    const names = ['PATH', 'WEIR_HOME', 'WEIR_METRICS_PORT', 'DATABASE_URL']
-    const given = names.map((name) => [name, this.#environment[name] ?? ''] as const)
-    return Object.fromEntries(given.filter(([, value]) => value !== ''))
+    const { WEIR_LOG_FOLDER: _folder, ...environment } = this.#environment
+    return environment
   }
 
   /** What all of its processes have printed: by default only warnings and errors. */
