@@ -78,12 +78,14 @@ function propertiesText(port: number, data: string): string {
 function securitySettings() {
   const { username, password } = brokerLogin
   const modules = 'org.apache.kafka.common.security'
+  const user = `user_${username}="${password}"`
+  const jaas = (mechanism: string): string => `listener.name.sasl_ssl.${mechanism}.sasl.jaas.config`
   const escaped = (pem: string): string => pem.trim().replaceAll('\n', '\\n')
   return {
     'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL',
     'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-512',
-    'listener.name.sasl_ssl.plain.sasl.jaas.config': `${modules}.plain.PlainLoginModule required user_${username}="${password}";`,
-    'listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config': `${modules}.scram.ScramLoginModule required;`,
+    [jaas('plain')]: `${modules}.plain.PlainLoginModule required ${user};`,
+    [jaas('scram-sha-512')]: `${modules}.scram.ScramLoginModule required;`,
     'ssl.keystore.type': 'PEM',
     'ssl.keystore.certificate.chain': escaped(testCertificate),
     'ssl.keystore.key': escaped(testCertificateKey),
