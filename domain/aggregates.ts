@@ -13,7 +13,7 @@ import { jobDecider } from './job/job.ts'
 import type { JobCommand, JobState } from './job/job.ts'
 import type { JobEvent } from './job/job-events.ts'
 import { operatorsDecider } from './operators/operators.ts'
-import type { Operators, OperatorsEvent, RegisterOperator } from './operators/operators.ts'
+import type { Operators, OperatorsCommand, OperatorsEvent } from './operators/operators.ts'
 import type { Aggregate } from './pipeline/aggregate.ts'
 import { CommandPipeline } from './pipeline/command-pipeline.ts'
 import type { PipelinePorts } from './pipeline/command-pipeline.ts'
@@ -50,7 +50,7 @@ export const priceBookAggregate: Aggregate<PriceBook, PublishPrice, PriceBookEve
   snapshot: null,
 }
 
-export const operatorsAggregate: Aggregate<Operators, RegisterOperator, OperatorsEvent> = {
+export const operatorsAggregate: Aggregate<Operators, OperatorsCommand, OperatorsEvent> = {
   category: 'operators',
   isShared: false,
   decider: operatorsDecider,
@@ -63,7 +63,7 @@ export type Pipelines = {
   readonly jobs: CommandPipeline<JobState, JobCommand, JobEvent>
   readonly accounts: CommandPipeline<Account, AccountCommand, AccountEvent>
   readonly priceBook: CommandPipeline<PriceBook, PublishPrice, PriceBookEvent>
-  readonly operators: CommandPipeline<Operators, RegisterOperator, OperatorsEvent>
+  readonly operators: CommandPipeline<Operators, OperatorsCommand, OperatorsEvent>
 }
 
 export function openPipelines(ports: PipelinePorts): Pipelines {

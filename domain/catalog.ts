@@ -44,6 +44,9 @@ export const catalog: { readonly [Type in EventType]: Category } = {
   LimitThresholdReached: 'account',
   PricePublished: 'price-book',
   OperatorRegistered: 'operators',
+  OperatorPasswordSet: 'operators',
+  OperatorSignedIn: 'operators',
+  OperatorSignedOut: 'operators',
 }
 
 type Unknown = { readonly type: string; readonly data: object }

@@ -35,6 +35,9 @@ export const auditActions = [
   'prices.published',
   'job.retried',
   'operator.registered',
+  'operator.password_set',
+  'operator.signed_in',
+  'operator.signed_out',
 ] as const
 export type AuditAction = (typeof auditActions)[number]
 
@@ -155,6 +158,21 @@ const otherHandlers: Handlers = {
     const { operatorId, email, role } = event.data
     const told = { details: { operatorId }, before: null, after: { email, role } }
     enter(event, rows, 'operator.registered', told)
+  },
+  OperatorPasswordSet: (event, rows) => {
+    const { operatorId } = event.data
+    const told = { details: { operatorId }, before: null, after: null }
+    enter(event, rows, 'operator.password_set', told)
+  },
+  OperatorSignedIn: (event, rows) => {
+    const { operatorId, sessionId, endsAt } = event.data
+    const told = { details: { operatorId, sessionId }, before: null, after: { endsAt } }
+    enter(event, rows, 'operator.signed_in', told)
+  },
+  OperatorSignedOut: (event, rows) => {
+    const { operatorId, sessionId } = event.data
+    const told = { details: { operatorId, sessionId }, before: null, after: null }
+    enter(event, rows, 'operator.signed_out', told)
   },
 }
 

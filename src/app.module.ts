@@ -18,6 +18,8 @@ import { RevokeApiKeyHandler } from './commands/revoke-api-key.ts'
 import { RotateWebhookSecretHandler } from './commands/rotate-webhook-secret.ts'
 import { SendTestWebhookHandler } from './commands/send-test-webhook.ts'
 import { SetLimitsHandler } from './commands/set-limits.ts'
+import { SignInHandler } from './commands/sign-in.ts'
+import { SignOutHandler } from './commands/sign-out.ts'
 import { SubmitJobHandler } from './commands/submit-job.ts'
 import { ThrottleAccountHandler } from './commands/throttle-account.ts'
 import { AccessGuard } from './http/access.ts'
@@ -31,6 +33,7 @@ import { JobsController } from './http/jobs.controller.ts'
 import { LedgerController } from './http/ledger.controller.ts'
 import { MetaController } from './http/meta.controller.ts'
 import { ProblemFilter } from './http/problem.filter.ts'
+import { SessionController } from './http/session.controller.ts'
 import { WebhooksController } from './http/webhooks.controller.ts'
 import { Gateway } from './realtime/gateway.ts'
 import { JobChannels } from './realtime/job-channels.ts'
@@ -51,6 +54,7 @@ export class AppModule {
         LedgerController,
         WebhooksController,
         AdminController,
+        SessionController,
         LimitsController,
         MetaController,
         DocsController,
@@ -80,6 +84,8 @@ export class AppModule {
         RotateWebhookSecretHandler,
         SendTestWebhookHandler,
         SetLimitsHandler,
+        SignInHandler,
+        SignOutHandler,
         SubmitJobHandler,
         ThrottleAccountHandler,
       ],

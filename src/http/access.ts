@@ -7,6 +7,7 @@ import { DomainError } from '../../domain/errors.ts'
 import type { OperatorRole } from '../../domain/operators/operators.ts'
 import { Authenticator, bearerToken } from './authenticator.ts'
 import type { Principal } from './authenticator.ts'
+import { requireSameOrigin, sessionOf } from './session-cookie.ts'
 
 /** Who may call a route. */
 export type Access =
@@ -46,12 +47,20 @@ export class AccessGuard implements CanActivate {
     const access = this.#reflector.get<Access | undefined>(accessKey, context.getHandler())
     if (access === 'public') return true
     const request = context.switchToHttp().getRequest<FastifyRequest>()
-    const principal = await this.#authenticator.authenticate(
-      bearerToken(request.headers.authorization),
-    )
+    const principal = await this.#authenticate(request, access)
     request.weir.principal = principal
     if (!access || !mayCall(principal, access)) throw forbidden(principal)
     return true
+  }
+
+  /** Operators may come with a cookie instead of a token, and then from weir's own pages only. */
+  async #authenticate(request: FastifyRequest, access: Access | undefined): Promise<Principal> {
+    const { authorization } = request.headers
+    const isForOperators = typeof access === 'object' && 'role' in access
+    const session = isForOperators && authorization === undefined ? sessionOf(request) : null
+    if (session === null) return this.#authenticator.authenticate(bearerToken(authorization))
+    requireSameOrigin(request, this.#authenticator.publicUrl)
+    return this.#authenticator.session(session)
   }
 }
 

@@ -1,11 +1,13 @@
 import type { Scope } from '../../domain/account/account-events.ts'
 import { accountStream } from '../../domain/account/account.ts'
 import { DomainError } from '../../domain/errors.ts'
-import { operatorsStream } from '../../domain/operators/operators.ts'
-import type { OperatorRole } from '../../domain/operators/operators.ts'
+import { operatorsStream, sessionAt } from '../../domain/operators/operators.ts'
+import type { OperatorRole, OperatorSession } from '../../domain/operators/operators.ts'
+import { isoTime } from '../../domain/ports/clock.ts'
 import type { AuthFailure } from '../metrics/api.ts'
 import type { Runtime } from '../runtime.ts'
-import { isSecret, parseAdminToken, parseApiKey, readClientToken } from './credentials.ts'
+import { isSecret, parseAdminToken, parseApiKey, parseSessionToken } from './credentials.ts'
+import { readClientToken } from './credentials.ts'
 
 /** Who is calling. */
 export type Principal =
@@ -23,7 +25,16 @@ export type Principal =
       readonly scopes: readonly Scope[]
       readonly expiresAt: number
     }
-  | { readonly kind: 'operator'; readonly operatorId: string; readonly role: OperatorRole }
+  | {
+      readonly kind: 'operator'
+      readonly operatorId: string
+      readonly role: OperatorRole
+      /** Null for who comes with a token. */
+      readonly session: OperatorSession | null
+    }
+
+/** An operator. */
+type SignedIn = Extract<Principal, { kind: 'operator' }>
 
 /** A principal that belongs to an org. */
 export type Tenant = Extract<Principal, { orgId: string }>
@@ -44,6 +55,11 @@ export class Authenticator {
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime
+  }
+
+  /** Where this installation is reached. */
+  get publicUrl(): string {
+    return this.#runtime.config.publicUrl
   }
 
   /** Hears what other processes change. Returns how to stop. */
@@ -83,6 +99,25 @@ export class Authenticator {
     return principal
   }
 
+  /** An operator by the session in its browser's cookie. @throws DomainError `unauthenticated` */
+  async session(token: string): Promise<Principal> {
+    const found = await this.findSession(token)
+    if (!found) throw this.#refuse('expired', 'This session is over; sign in again.')
+    return found
+  }
+
+  /** Null when the session is over, or never was. */
+  async findSession(token: string): Promise<SignedIn | null> {
+    const parts = parseSessionToken(token)
+    if (!parts) return null
+    const { pipelines, clock } = this.#runtime
+    const { state } = await pipelines.operators.load(operatorsStream)
+    const found = sessionAt(state, parts.sessionId, isoTime(clock.now()))
+    if (!found || !isSecret(parts.secret, found.session.secretSha256)) return null
+    const { operatorId, role } = found.operator
+    return { kind: 'operator', operatorId, role, session: found.session }
+  }
+
   #client(token: string): Principal {
     const claims = readClientToken(token, this.#runtime.secretKey)
     if (!claims) throw this.#refuse('invalid', 'This client token is not valid.')
@@ -98,7 +133,7 @@ export class Authenticator {
     if (!operator || !isSecret(secret, operator.tokenSha256)) {
       throw this.#refuse('unknown', 'This admin token is not known.')
     }
-    return { kind: 'operator' as const, operatorId, role: operator.role }
+    return { kind: 'operator' as const, operatorId, role: operator.role, session: null }
   }
 
   #refuse(reason: AuthFailure, detail: string): DomainError {

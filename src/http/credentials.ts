@@ -49,6 +49,22 @@ export function parseAdminToken(text: string): { operatorId: string; secret: str
   return parts && { operatorId: parts.id, secret: parts.secret }
 }
 
+/** The secret of a browser's session, and what is kept of it. */
+export function newSessionToken(random: (count: number) => Uint8Array) {
+  const sessionId = toBase62(random(serialBytes * 2))
+  const secret = toBase62(random(secretBytes))
+  return {
+    sessionId,
+    token: assemble('session', sessionId, secret),
+    secretSha256: sha256(secret),
+  }
+}
+
+export function parseSessionToken(text: string): { sessionId: string; secret: string } | null {
+  const parts = parse('session', text)
+  return parts && { sessionId: parts.id, secret: parts.secret }
+}
+
 /** Whether the secret is the one whose hash was kept; takes the same time for any answer. */
 export function isSecret(secret: string, secretSha256: string): boolean {
   const given = Buffer.from(sha256(secret), 'hex')
@@ -127,14 +143,17 @@ function fromBase62(text: string, length: number): Uint8Array | null {
   return hex.length === length * 2 ? Buffer.from(hex, 'hex') : null
 }
 
-function assemble(kind: 'live' | 'admin', id: string, secret: string): string {
+const tokenPattern =
+  /^weir_(live|admin|session)_([\dA-Za-z]{1,60})_([\dA-Za-z]{20,60})_([\dA-Za-z]{6})$/
+
+type Kind = 'live' | 'admin' | 'session'
+
+function assemble(kind: Kind, id: string, secret: string): string {
   return `weir_${kind}_${id}_${secret}_${checksum(kind, id, secret)}`
 }
 
-function parse(kind: 'live' | 'admin', text: string): { id: string; secret: string } | null {
-  const match = /^weir_(live|admin)_([\dA-Za-z]{1,60})_([\dA-Za-z]{20,60})_([\dA-Za-z]{6})$/.exec(
-    text,
-  )
+function parse(kind: Kind, text: string): { id: string; secret: string } | null {
+  const match = tokenPattern.exec(text)
   const [, found, id = '', secret = '', given = ''] = match ?? []
   if (found !== kind || given !== checksum(kind, id, secret)) return null
   return { id, secret }

@@ -226,6 +226,24 @@ test('limits, throttle and ban are as described', async () => {
   await ask(admin, `POST ${path}/reinstate`, 200, { body: { reason } })
 })
 
+test('what operators did, and who is signed in, is as described', async () => {
+  const { admin, nobody } = used
+  await waitFor('an act to be listed', async () => {
+    const { items } = await ask<{ items: readonly unknown[] }>(admin, 'GET /v1/admin/audit', 200)
+    return items.length > 0
+  })
+  const session = '/v1/admin/session'
+  const { adminEmail: email, adminPassword: password } = used.weir.dev
+  await ask(nobody, `POST ${session}`, 201, { body: { email, password } })
+  await ask(nobody, `POST ${session}`, 401, { body: { email, password: 'wrong' } })
+  await ask(nobody, `POST ${session}`, 400, { body: { email } })
+  await ask(admin, `GET ${session}`, 200)
+  await ask(nobody, `GET ${session}`, 401)
+  await ask(nobody, `DELETE ${session}`, 204)
+  const headers = { origin: 'https://evil.example' }
+  await ask(nobody, `DELETE ${session}`, 403, { headers })
+})
+
 test('the answers to everybody are as described', async () => {
   for (const path of ['/healthz', '/readyz', '/v1/openapi.json', '/v1/docs', '/v1/dev/session']) {
     await ask(used.nobody, `GET ${path}`, 200)

@@ -3,7 +3,7 @@ import { grantKinds } from '../../domain/account/burn.ts'
 import type { AccountCommand } from '../../domain/account/account-commands.ts'
 import type { Limit } from '../../domain/account/limits.ts'
 import type { JobCommand } from '../../domain/job/job.ts'
-import type { RegisterOperator } from '../../domain/operators/operators.ts'
+import type { OperatorsCommand } from '../../domain/operators/operators.ts'
 import type { PublishPrice } from '../../domain/pricing/price-book.ts'
 import * as account from './account-history.ts'
 import * as job from './job-history.ts'
@@ -148,7 +148,24 @@ export const priceBookCommand: fc.Arbitrary<PublishPrice> = fc
     return { type: 'PublishPrice', version, effectiveAt: at(version), prices, reason: 'list' }
   })
 
-export const operatorsCommand: fc.Arbitrary<RegisterOperator> = name('o', 3).map((operatorId) => {
-  const who = { operatorId, email: 'ada@weir.test', role: 'owner', registeredAt: at(0) } as const
-  return { type: 'RegisterOperator', operator: { ...who, tokenSha256: 'ef'.repeat(32) } }
-})
+const operatorId = name('o', 3)
+const sessionId = name('s', 9)
+
+export const operatorsCommand: fc.Arbitrary<OperatorsCommand> = fc.oneof(
+  operatorId.map((id): OperatorsCommand => {
+    const who = { operatorId: id, email: 'ada@weir.test', role: 'owner' } as const
+    const operator = { ...who, registeredAt: at(0), tokenSha256: 'ef'.repeat(32) }
+    return { type: 'RegisterOperator', operator }
+  }),
+  fc.tuple(operatorId, name('p', 3), time).map(([id, passwordHash, when]): OperatorsCommand => {
+    return { type: 'SetOperatorPassword', operatorId: id, passwordHash, at: when }
+  }),
+  fc.tuple(operatorId, sessionId, small(60)).map(([id, session, from]): OperatorsCommand => {
+    const times = { signedInAt: at(from), endsAt: at(from + 30) }
+    const secretSha256 = 'ab'.repeat(32)
+    return { type: 'SignIn', operatorId: id, sessionId: session, secretSha256, ...times }
+  }),
+  fc.tuple(operatorId, sessionId, time).map(([id, session, when]): OperatorsCommand => {
+    return { type: 'SignOut', operatorId: id, sessionId: session, at: when }
+  }),
+)

@@ -77,7 +77,7 @@ const operations: readonly OperationSeen[] = Object.entries(document.paths).flat
 function securityOf(access: Access | undefined): Operation['security'] | undefined {
   if (access === 'public') return []
   if (access === undefined) return undefined
-  if ('role' in access) return [{ adminToken: [access.role] }]
+  if ('role' in access) return [{ adminToken: [access.role] }, { adminSession: [access.role] }]
   const key = { apiKey: [access.scope] }
   return access.clients ? [key, { clientToken: [] }] : [key]
 }

@@ -65,6 +65,7 @@ const schemeNames: Readonly<Record<string, string>> = {
   apiKey: 'API key',
   clientToken: 'client token',
   adminToken: 'admin token',
+  adminSession: 'session',
 }
 
 function accessOf({ security }: Operation): Html {

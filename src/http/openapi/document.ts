@@ -1,5 +1,6 @@
 import type { JobType } from '../../../workers/handlers/job-type.ts'
 import { version } from '../../version.ts'
+import { sessionCookie } from '../session-cookie.ts'
 import { accountRoutes, objectRoutes } from './account-routes.ts'
 import { accountSchemas } from './account-schemas.ts'
 import { adminRoutes } from './admin-routes.ts'
@@ -18,6 +19,7 @@ import { problemSchemas } from './problems.ts'
 import type { Route } from './route.ts'
 import { socket, socketSchemas } from './socket.ts'
 import { webhookRoutes } from './webhook-routes.ts'
+import { sessionRoutes, sessionSchemas } from './session-routes.ts'
 import { webhooks, webhookSchemas } from './webhooks.ts'
 
 /** What an installation adds to the document. */
@@ -58,7 +60,7 @@ const areas: readonly Area[] = [
   {
     name: 'Admin',
     description: 'For those who run an installation. Commands leave an event with who and why.',
-    routes: adminRoutes,
+    routes: [...sessionRoutes, ...adminRoutes],
   },
   {
     name: 'Operations',
@@ -85,6 +87,10 @@ const securitySchemes: Readonly<Record<string, SecurityScheme>> = {
     bearerFormat: 'weir_admin_<operator>_<secret>_<checksum>',
     description: 'For operators, who are viewer < support < finance < owner.',
   },
+  adminSession: {
+    ...{ type: 'apiKey', in: 'cookie', name: sessionCookie },
+    description: 'The session of an operator in a browser: made by `POST /v1/admin/session`.',
+  },
 }
 
 /** Everything that weir promises to its callers, as OpenAPI 3.1. */
@@ -107,6 +113,7 @@ export function openApiDocument({ baseUrl, jobTypes }: DocumentOptions): OpenApi
         ...jobSchemas(jobTypes),
         ...accountSchemas,
         ...adminSchemas,
+        ...sessionSchemas,
         ...limitSchemas,
         ...webhookSchemas,
         ...socketSchemas,

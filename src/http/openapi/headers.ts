@@ -1,4 +1,5 @@
 import { baseUrl, jobId, requestId } from './examples.ts'
+import { sessionCookie } from '../session-cookie.ts'
 import type { Header } from './openapi.ts'
 import { text, url } from './schema.ts'
 
@@ -46,6 +47,11 @@ export const headers = {
     description: 'The scheme that is asked for.',
     schema: { type: 'string', const: 'Bearer' },
     example: 'Bearer',
+  },
+  'Set-Cookie': {
+    description: 'The session, for the browser to keep; empty and over when there is none.',
+    schema: text('A cookie.'),
+    example: `${sessionCookie}=weir_session_…; Path=/v1/admin; HttpOnly; SameSite=Strict`,
   },
   ETag: {
     description: 'The content: its SHA-256 in quotes.',

@@ -15,7 +15,7 @@ Send \`Authorization: Bearer …\` with one of three:
 - a **client token** (\`weir_client_…\`) from browsers. Your server makes it with \`POST
   /v1/tokens\`; it reads and watches the jobs of one of your users, and ends by itself.
 - an **admin token** (\`weir_admin_…\`) for \`/v1/admin\`. Its operator is a viewer, support,
-  finance or owner; each includes the ones before it.
+  finance or owner; each includes the ones before it. A browser has a session instead.
 
 ## Requests
 

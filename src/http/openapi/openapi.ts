@@ -52,12 +52,19 @@ export type Method = (typeof methods)[number]
 
 export type PathItem = { readonly [Verb in Method]?: Operation }
 
-export type SecurityScheme = {
-  readonly type: 'http'
-  readonly scheme: 'bearer'
-  readonly bearerFormat: string
-  readonly description: string
-}
+export type SecurityScheme =
+  | {
+      readonly type: 'http'
+      readonly scheme: 'bearer'
+      readonly bearerFormat: string
+      readonly description: string
+    }
+  | {
+      readonly type: 'apiKey'
+      readonly in: 'cookie'
+      readonly name: string
+      readonly description: string
+    }
 
 /** The sockets, for which OpenAPI has no words: an extension of our own. */
 export type SocketContract = {

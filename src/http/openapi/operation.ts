@@ -38,7 +38,7 @@ function parametersOf(route: Route): readonly string[] {
 /** OpenAPI 3.1 lets a bearer scheme name what it must reach: here scopes and roles. */
 function securityOf(access: Access): readonly SecurityRequirement[] {
   if (access === 'public') return []
-  if ('role' in access) return [{ adminToken: [access.role] }]
+  if ('role' in access) return [{ adminToken: [access.role] }, { adminSession: [access.role] }]
   const key = { apiKey: [access.scope] }
   return access.clients ? [key, { clientToken: [] }] : [key]
 }
