@@ -2,6 +2,7 @@ import type { Message, Producer } from 'kafkajs'
 import type { RecordedEvent } from '../../domain/envelope.ts'
 import { EventPublisher, type Publication } from '../../domain/ports/event-publisher.ts'
 import type { KafkaConnection } from './connection.ts'
+import { disconnect } from './disconnect.ts'
 import { encodeEventRecord } from './event-record.ts'
 import { chosenPartition, keyOf, partitionOf } from './partition-of.ts'
 
@@ -12,7 +13,6 @@ const sendBytesMax = 8_000_000
 /** What a record weighs beside its value: key, headers, lengths. */
 const recordBytes = 300
 const ackTimeoutMs = 15_000
-const disconnectMs = 5_000
 
 /** Where a partition ended after a send. */
 type PartitionEnd = {
@@ -89,10 +89,7 @@ class KafkaPublication implements Publication {
   }
 
   readonly close = async (): Promise<void> => {
-    const done = new AbortController()
-    const goodbye = this.#producer.disconnect().catch(() => undefined)
-    void goodbye.then(() => done.abort())
-    await this.#connection.clock.sleep(disconnectMs, done.signal)
+    await disconnect(this.#producer, this.#connection.clock)
   }
 
   /** @throws Error when the mark speaks of other partitions than these */

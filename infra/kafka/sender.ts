@@ -1,6 +1,7 @@
 import type { Message, Producer } from 'kafkajs'
 import { Batcher } from '../batcher.ts'
 import type { KafkaConnection } from './connection.ts'
+import { disconnect } from './disconnect.ts'
 import { chosenPartition } from './partition-of.ts'
 import type { TopicPlan } from './settings.ts'
 
@@ -89,7 +90,7 @@ export class KafkaSender {
     const producer = this.#producer
     this.#producer = null
     this.#connection.forgetTopics()
-    await producer?.disconnect().catch(() => undefined)
+    if (producer) await disconnect(producer, this.#connection.clock)
   }
 }
 

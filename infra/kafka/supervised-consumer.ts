@@ -1,5 +1,6 @@
 import type { Consumer, EachBatchPayload, PartitionAssigner } from 'kafkajs'
 import type { KafkaConnection } from './connection.ts'
+import { disconnect } from './disconnect.ts'
 import type { TopicPlan } from './settings.ts'
 
 // kafkajs' consumers die silently, or turn in circles: a crash ends them, and so does it when
@@ -20,7 +21,6 @@ const metadataMs = 30_000
 /** Neither a heartbeat nor records for so long: this consumer will not come back by itself. */
 const stalledMs = 30_000
 const watchEveryMs = 1_000
-const disconnectMs = 5_000
 const backoffMsMin = 200
 const backoffMsMax = 5_000
 
@@ -142,17 +142,9 @@ export class SupervisedConsumer {
     }
     this.#consumer = null
     connection.forgetTopics()
-    await this.#disconnect(consumer)
+    await disconnect(consumer, connection.clock)
     unlisten()
     return hasJoined
-  }
-
-  /** One that hangs is left behind: nobody listens to it any more. */
-  async #disconnect(consumer: Consumer): Promise<void> {
-    const done = new AbortController()
-    const goodbye = consumer.disconnect().catch(() => undefined)
-    void goodbye.then(() => done.abort())
-    await this.#options.connection.clock.sleep(disconnectMs, done.signal)
   }
 
   #newConsumer(): Consumer {
