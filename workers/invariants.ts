@@ -7,8 +7,13 @@ import type { JobEvent, JobResult } from '../domain/job/job-events.ts'
 import { holdIdOf } from '../domain/job/job.ts'
 import type { EventFeed } from '../domain/ports/event-feed.ts'
 import type { ObjectStore } from '../domain/ports/object-store.ts'
+import { readRoot } from './audit/root.ts'
 import { AccountCheck } from './invariants/account-check.ts'
+import { ChainCheck } from './invariants/chain-check.ts'
+import type { ChainClaim } from './invariants/chain-check.ts'
 import { JobCheck } from './invariants/job-check.ts'
+import { ReadModelCheck } from './invariants/read-model-check.ts'
+import type { CheckedReadModels } from './invariants/read-model-check.ts'
 import type { Found, Violation } from './invariants/violation.ts'
 
 /** Events per page. */
@@ -20,6 +25,8 @@ export type InvariantOptions = {
   readonly feed: EventFeed
   /** Null: results are not read. */
   readonly objects: ObjectStore | null
+  /** Null: only the log is looked at. */
+  readonly readModels: CheckedReadModels | null
   /** Nothing runs and nothing waits any more: then no job may be live and no hold open. */
   readonly isDrained: boolean
 }
@@ -30,6 +37,8 @@ export type InvariantReport = {
   readonly liveJobs: number
   readonly accounts: number
   readonly results: number
+  /** Rows of read models that were held against the log. */
+  readonly rows: number
   readonly violations: readonly Violation[]
   /** All of them, also those that are not told. */
   readonly count: number
@@ -42,17 +51,53 @@ export type InvariantReport = {
  *
  *   I1 one end per run · I2 one hold per job · I3 usage once, its sum is what was charged
  *   I4 no hold beyond the balance · I5 each hold settled once · I6 revisions without holes
- *   I8 results are whole · I11 one attempt commits
+ *   I7 webhooks are sent or parked · I8 results are whole · I10 nothing is another org's
+ *   I11 one attempt commits · I13 the hash chains are those that ledger and audit root tell
  */
 export async function checkInvariants(options: InvariantOptions): Promise<InvariantReport> {
+  const { readModels, feed } = options
+  if (!readModels) return checkAt(options, null)
+  const compare = (a: string, b: string): number => feed.compare(a, b)
+  return readModels.store.snapshot((live) =>
+    checkAt(options, (found) => new ReadModelCheck(readModels, live, compare, found)),
+  )
+}
+
+async function checkAt(
+  { feed, objects, isDrained }: InvariantOptions,
+  open: ((found: Found) => ReadModelCheck) | null,
+): Promise<InvariantReport> {
   const collected = collect()
-  const check = new LogCheck(collected.found)
-  const events = await readLog(options.feed, (event) => check.see(event))
-  check.end(options.isDrained)
-  const results = options.objects
-    ? await checkResults(options.objects, check.results(), collected.found)
-    : 0
-  return { ...check.counts(), events, results, ...collected.report() }
+  const { found } = collected
+  const rows = open?.(found)
+  const claims = [...(await rootClaims(objects, found)), ...((await rows?.begin()) ?? [])]
+  const check = new LogCheck(found)
+  const chains = new ChainCheck(found, claims)
+  const events = await readLog(feed, (event) => {
+    check.see(event)
+    chains.see(event)
+    rows?.see(event)
+  })
+  check.end(isDrained)
+  chains.end()
+  await rows?.end()
+  const results = objects ? await checkResults(objects, check.results(), found) : 0
+  return { ...check.counts(), events, results, rows: rows?.rows ?? 0, ...collected.report() }
+}
+
+/** What the newest audit root says. */
+async function rootClaims(
+  objects: ObjectStore | null,
+  found: Found,
+): Promise<readonly ChainClaim[]> {
+  if (!objects) return []
+  try {
+    const { day = '', accounts = [] } = (await readRoot(objects))?.root ?? {}
+    return accounts.map((account) => ({ ...account, by: `the audit root of ${day}` }))
+  } catch (error) {
+    found('I13', 'audit root', error instanceof Error ? error.message : String(error))
+    return []
+  }
 }
 
 /** Keeps the first violations of each invariant. */

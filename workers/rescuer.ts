@@ -122,7 +122,7 @@ export class Rescuer {
   }
 
   async #releaseHold({ orgId, holdId, jobId }: StrandedHold): Promise<void> {
-    const { pipelines, ids, report } = this.#options
+    const { pipelines, ids, clock, report } = this.#options
     const stream = jobStream(jobId)
     const at = this.#now()
     const actor = 'system:rescuer'
@@ -130,11 +130,13 @@ export class Rescuer {
     const context = { commandId, orgId, actor, correlationId: jobId, traceparent: null }
     const abandon = { type: 'AbandonSubmission' as const, at }
     const { state } = await pipelines.jobs.handle(stream, abandon, context)
-    if (paysFor(state, holdId)) return
-    const settle = { type: 'SettleHold' as const, holdId, jobId, outcome: 'abandoned' }
+    const outcome = outcomeOf(state, holdId, isoTime(clock.now() - strandedAfterMs))
+    if (outcome === null) return
+    const settle = { type: 'SettleHold' as const, holdId, jobId, outcome }
     const settling = { ...context, commandId: ids.derive('settle-stranded', holdId) }
     await pipelines.accounts.handle(accountStream(orgId), settle, settling)
-    report('warn', { jobId, orgId }, 'hold released: its job never appeared')
+    const what = outcome === 'abandoned' ? 'its job never appeared' : 'its job is over'
+    report('warn', { jobId, orgId }, `hold released: ${what}`)
   }
 
   async #expireCredits(orgId: string): Promise<void> {
@@ -159,9 +161,13 @@ export class Rescuer {
   }
 }
 
-/** Whether the hold belongs to a job that is still to end: then settlement will see to it. */
-function paysFor(state: JobState, holdId: string): boolean {
-  if (state.status === 'absent' || state.status === 'abandoned') return false
-  const current = holdIdOf(state.spec.jobId, state.requeues) === holdId
-  return current && !isFinished(state.status)
+/**
+ * How the hold ends; null while somebody else will end it: settlement does once its job is over,
+ * and is given time for it.
+ */
+function outcomeOf(state: JobState, holdId: string, endedBefore: string): string | null {
+  if (state.status === 'absent' || state.status === 'abandoned') return 'abandoned'
+  if (holdIdOf(state.spec.jobId, state.requeues) !== holdId) return 'abandoned'
+  const isLeftOver = isFinished(state.status) && (state.finishedAt ?? '') < endedBefore
+  return isLeftOver ? state.status : null
 }

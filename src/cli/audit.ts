@@ -1,12 +1,15 @@
 import { createReadStream } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { open, readFile } from 'node:fs/promises'
 import { projections } from '../../projections/registry.ts'
+import { compareLive } from '../../workers/audit/compare-live.ts'
 import { exportLog } from '../../workers/audit/export-log.ts'
+import type { ChainHead } from '../../workers/audit/ledger-heads.ts'
 import { replayAudit } from '../../workers/audit/replay.ts'
 import type { Difference } from '../../workers/audit/replay.ts'
+import { parseRoot, readRoot } from '../../workers/audit/root.ts'
 import { verifyExport } from '../../workers/audit/verify-export.ts'
 import type { BadEvent } from '../../workers/audit/verify-export.ts'
-import { argument, CliError, option, say } from './command.ts'
+import { argument, CliError, isSet, option, say } from './command.ts'
 import type { Command, Given } from './command.ts'
 import { withDatabase } from './database.ts'
 
@@ -20,10 +23,17 @@ export const auditCommands: readonly Command[] = [
   },
   {
     name: 'audit verify',
-    usage: '<file>',
+    usage: '<file> [--hash <hash>] [--root <file>] [--live]',
     summary: 'Checks an exported log without any database; names the first bad event.',
-    options: { hash: { type: 'string' } },
+    options: { hash: { type: 'string' }, root: { type: 'string' }, live: { type: 'boolean' } },
     run: verifyFile,
+  },
+  {
+    name: 'audit root',
+    usage: '<file> [--day <yyyy-mm-dd>]',
+    summary: 'Writes into a new file where all accounts stood on a day, by default the last one.',
+    options: { day: { type: 'string' } },
+    run: rootFile,
   },
   {
     name: 'audit replay',
@@ -33,11 +43,15 @@ export const auditCommands: readonly Command[] = [
   },
 ]
 
-async function exportFile(given: Given): Promise<number> {
-  const path = argument(given, 0, 'file')
-  const file = await open(path, 'wx', 0o600).catch((error: unknown) => {
+async function newFile(path: string) {
+  return open(path, 'wx', 0o600).catch((error: unknown) => {
     throw new CliError(`${path} cannot be made: ${String(error)}`)
   })
+}
+
+async function exportFile(given: Given): Promise<number> {
+  const path = argument(given, 0, 'file')
+  const file = await newFile(path)
   try {
     const { events, hash } = await withDatabase((database) =>
       exportLog(database.profile().newFeed(), (text) => file.appendFile(text)),
@@ -51,9 +65,38 @@ async function exportFile(given: Given): Promise<number> {
   }
 }
 
+async function rootFile(given: Given): Promise<number> {
+  const path = argument(given, 0, 'file')
+  const day = option(given, 'day')
+  const kept = await withDatabase((database) => readRoot(database.profile().objects, day))
+  if (!kept) throw new CliError(`There is no root of ${day ?? 'any day'} yet.`)
+  const file = await newFile(path)
+  try {
+    await file.appendFile(kept.text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  const { root } = kept
+  say(`Where ${root.accounts.length} accounts stood on ${root.day} is in ${path}.`)
+  say(`Its hash is ${root.hash}; that of the root before it ${root.prev}.`)
+  return 0
+}
+
+async function rootIn(path: string | undefined) {
+  if (path === undefined) return null
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw new CliError(`${path} cannot be read: ${String(error)}`)
+  })
+  const root = parseRoot(text)
+  if (!root) throw new CliError(`${path} is no audit root, or was changed.`)
+  return root
+}
+
 async function verifyFile(given: Given): Promise<number> {
   const path = argument(given, 0, 'file')
-  const verdict = await verifyExport(createReadStream(path)).catch((error: unknown) => {
+  const root = await rootIn(option(given, 'root'))
+  const verdict = await verifyExport(createReadStream(path), root).catch((error: unknown) => {
     throw new CliError(`${path} cannot be read: ${String(error)}`)
   })
   const { events, streams, accounts, hash, bad } = verdict
@@ -67,9 +110,22 @@ async function verifyFile(given: Given): Promise<number> {
     say(`BAD: the file is whole, but another one: its hash is ${hash}.`)
     return 1
   }
+  if (isSet(given, 'live') && !(await isLiveSame(accounts))) return 1
   say(`Good: ${events} events in ${streams} streams, ${accounts.length} of them accounts.`)
+  if (root) say(`All that the root of ${root.day} has is there, unchanged.`)
   say(`Its hash is ${hash}.`)
   return 0
+}
+
+/** Whether the live log still has what was exported, and its ledger says the same. */
+async function isLiveSame(exported: readonly ChainHead[]): Promise<boolean> {
+  const wrong = await withDatabase((database, { publicUrl }) => {
+    const { newFeed, readModels: store } = database.profile()
+    const ledger = { store, projections: projections({ publicUrl, alarm: () => undefined }) }
+    return compareLive(newFeed(), ledger, exported)
+  })
+  for (const { subject, detail } of wrong) say(`BAD: in the live log, ${subject}: ${detail}.`)
+  return wrong.length === 0
 }
 
 function placeOf({ line, n, stream, revision }: BadEvent): string {

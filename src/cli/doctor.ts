@@ -1,7 +1,9 @@
+import type { RecordedEvent } from '../../domain/envelope.ts'
 import { projections } from '../../projections/registry.ts'
 import { replayAudit } from '../../workers/audit/replay.ts'
 import { checkInvariants } from '../../workers/invariants.ts'
 import { readConfig } from '../config.ts'
+import type { Config } from '../config.ts'
 import type { ToolDatabase } from '../profiles/tool.ts'
 import { getStand } from '../queries/get-stand.ts'
 import { isSet, say } from './command.ts'
@@ -9,6 +11,7 @@ import type { Command, Given } from './command.ts'
 import { withDatabase } from './database.ts'
 import { checkDatabase, checkHome, checkProcesses, checkStand } from './doctor-checks.ts'
 import type { Finding } from './doctor-checks.ts'
+import { verifyCounters } from './doctor-counters.ts'
 
 /** Commands that look whether all is well. */
 export const doctorCommands: readonly Command[] = [
@@ -37,12 +40,19 @@ async function doctor(given: Given): Promise<number> {
   await withDatabase(async (database, config) => {
     const found = await checkDatabase(database)
     note(found)
-    note(await checkProcesses(config))
+    const processes = await checkProcesses(config)
+    note(processes)
     if (found.some(({ verdict }) => verdict === 'fail')) return
     note(checkStand(await getStand(database.profile())))
     if (!isSet(given, 'verify')) return
-    note(await verify(database, isSet(given, 'live')))
+    const isRunning = processes.some(
+      ({ verdict, about }) => verdict === 'ok' && about === 'projector',
+    )
+    note(await verify(database, config, { isRunning, isLive: isSet(given, 'live') }))
     note([await verifyReadModels(database, config.publicUrl)])
+    // Several projectors share the log of a cluster, and each counts its own shares.
+    const isOne = isRunning && config.cluster === undefined
+    if (isOne && !isSet(given, 'live')) note(await verifyCounters(database, config))
   })
   const failures = findings.filter(({ verdict }) => verdict === 'fail').length
   say()
@@ -71,13 +81,31 @@ async function verifyReadModels(database: ToolDatabase, publicUrl: string): Prom
   return { verdict: 'fail', about, detail }
 }
 
-async function verify(database: ToolDatabase, isLive: boolean): Promise<readonly Finding[]> {
-  const { newFeed, objects } = database.profile()
-  const report = await checkInvariants({ feed: newFeed(), objects, isDrained: !isLive })
-  const { events, jobs, liveJobs, accounts, results, violations, count } = report
+type Situation = {
+  /** Somebody sends webhooks and follows the log. */
+  readonly isRunning: boolean
+  /** Jobs are under way, rightly. */
+  readonly isLive: boolean
+}
+
+async function verify(
+  database: ToolDatabase,
+  { publicUrl }: Config,
+  { isRunning, isLive }: Situation,
+): Promise<readonly Finding[]> {
+  const { newFeed, objects, readModels: store, deliveries, clock, partitions } = database.profile()
+  const readModels = {
+    ...{ store, deliveries, nowMs: clock.now(), isSending: isRunning },
+    projections: projections({ publicUrl, alarm: () => undefined }),
+    shareOf: (event: RecordedEvent) => partitions.shareOf(event),
+  }
+  const report = await checkInvariants({
+    ...{ feed: newFeed(), objects, readModels, isDrained: !isLive },
+  })
+  const { events, jobs, liveJobs, accounts, results, rows, violations, count } = report
   const seen = `${events} events, ${jobs} jobs (${liveJobs} live), ${accounts} accounts`
   if (count === 0) {
-    const detail = `${seen}, ${results} results: every invariant holds`
+    const detail = `${seen}, ${results} results, ${rows} rows: every invariant holds`
     return [{ verdict: 'ok', about: 'invariants', detail }]
   }
   const told = violations.map(({ invariant, subject, detail }) => ({

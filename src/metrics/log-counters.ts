@@ -7,7 +7,7 @@ import type { Series } from './registry.ts'
 export type JobFacts = {
   readonly jobType: string
   readonly queuedAt: string
-  /** Since when it could run; null when that is not known any more. */
+  /** Since when it could run; null while it runs, or when that is not known any more. */
   readonly readyAt: string | null
 }
 
@@ -69,6 +69,7 @@ export class LogCounters {
       for (const [jobId, facts] of await findJobs(unknown)) this.#remember(jobId, facts)
     }
     for (const event of events) this.#countEvent(event)
+    this.#count.counted(events.length)
   }
 
   #unknownJobs(events: readonly Recorded[]): readonly string[] {
@@ -109,6 +110,7 @@ export class LogCounters {
     const { jobType, readyAt } = facts
     if (event.type === 'JobStarted') {
       if (readyAt !== null) this.#count.waited(jobType, msBetween(readyAt, event.data.startedAt))
+      this.#remember(jobIdOf(event), { ...facts, readyAt: null })
     } else if (event.type === 'JobRetryScheduled') {
       this.#remember(jobIdOf(event), { ...facts, readyAt: event.data.runAt })
       this.#count.attempt(jobType, event.data.reason)
@@ -117,8 +119,9 @@ export class LogCounters {
       const outcome = outcomes[event.type]
       const code = event.type === 'JobFailed' ? event.data.error.code : 'none'
       const ms = msBetween(facts.queuedAt, event.data.finishedAt)
-      const hasStarted = event.type !== 'JobExpired' && event.data.attempt > 0
-      if (hasStarted) this.#count.attempt(jobType, outcome)
+      // While it waits for another attempt there is none to end.
+      const isRunning = readyAt === null && event.type !== 'JobExpired' && event.data.attempt > 0
+      if (isRunning) this.#count.attempt(jobType, outcome)
       this.#count.ended({ jobType, outcome, code, ms })
     }
   }
@@ -176,7 +179,13 @@ function openCounters(series: Series, jobTypes: readonly string[]) {
   })
   const provider = closedSet(namesMax)
   const model = closedSet(namesMax)
+  const counted = series.count(
+    'weir_events_counted_total',
+    'Events of the log that went into the counters of this process; where one projector carries ' +
+      'the log, its newest ones.',
+  )
   return {
+    counted: (events: number): void => counted({}, events),
     waited: (jobType: string, ms: number): void => wait(ms, { job_type: jobType }),
     attempt: (jobType: string, reason: string): void => attempts({ job_type: jobType, reason }),
     ended: ({ jobType, outcome, code, ms }: Ended): void => {

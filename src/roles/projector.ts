@@ -1,6 +1,7 @@
 import type { Recorded } from '../../domain/catalog.ts'
 import type { Projection } from '../../projections/projection.ts'
 import { projections } from '../../projections/registry.ts'
+import { auditRoots } from '../../workers/audit/root.ts'
 import { CachedRows } from '../../workers/cached-rows.ts'
 import { endpointDisabler } from '../../workers/disable-endpoint.ts'
 import type { Loop, LoopReport } from '../../workers/loop.ts'
@@ -46,6 +47,7 @@ export async function startProjector(parts: RoleParts): Promise<RunningRole> {
     settlement({ feed: profile.newFeed(), store, pipelines, clock, ids, report }),
     new Rescuer({ pipelines, leases, holds, clock, ids, report }).loop(),
     housekeeping(profile, report),
+    auditRoots({ ...profile, store, projections: readModels, report }),
     sender,
     ...profile.carriers(),
   ]

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, afterAll, expect, test } from '@jest/globals'
@@ -82,7 +82,23 @@ test('the doctor finds a running weir well, and every invariant in order', async
   )
   expect(answer.stdout).toContain('every invariant holds')
   expect(answer.stdout).toContain('Nothing is wrong.')
+  expect(answer.stdout).toMatch(/ok {4}I15 +the counters of \d+ events are what it says/)
   expect(answer.stdout).not.toContain(weir.dev.apiKey)
+})
+
+test('an export holds against the root of the day and the live log', async () => {
+  const [log, root] = [join(weir.home, 'log.ndjson'), join(weir.home, 'root.json')]
+  expect(await run(['audit', 'root', root])).toMatchObject({ code: 0, stderr: '' })
+  expect(await run(['audit', 'export', log])).toMatchObject({ code: 0, stderr: '' })
+  const good = await run(['audit', 'verify', log, '--root', root, '--live'])
+  expect(good).toMatchObject({ code: 0, stderr: '' })
+  expect(good.stdout).toMatch(/All that the root of \d{4}-\d\d-\d\d has is there, unchanged\./)
+  writeFileSync(root, readFileSync(root, 'utf8').replace('"prev":"0', '"prev":"1'))
+  const changed = await run(['audit', 'verify', log, '--root', root])
+  expect(changed).toMatchObject({ code: 1, stdout: '' })
+  expect(changed.stderr).toMatch(/is no audit root, or was changed\.\n$/)
+  const none = await run(['audit', 'root', join(weir.home, 'none.json'), '--day', '1999-12-31'])
+  expect(none.stderr).toBe('There is no root of 1999-12-31 yet.\n')
 })
 
 test('the doctor finds a key that others may read', async () => {

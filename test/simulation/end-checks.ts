@@ -14,7 +14,12 @@ const pageEventsMax = 40
 /** All that must hold once nothing is left to do. */
 export async function checkEnd(world: World, clients: Clients): Promise<void> {
   const { found, objects } = world
-  const report = await checkInvariants({ feed: world.newFeed(), objects, isDrained: true })
+  const readModels = {
+    ...{ store: world.rows, deliveries: world.deliveries, nowMs: world.scheduler.now() },
+    ...{ projections: world.projections(), isSending: true, shareOf: () => '' },
+  }
+  const feed = world.newFeed()
+  const report = await checkInvariants({ feed, objects, readModels, isDrained: true })
   for (const { invariant, subject, detail } of report.violations) found(invariant, subject, detail)
   checkAccepted(world, clients)
   checkUsage(world)

@@ -130,18 +130,18 @@ export class Watch {
       }
       this.usageOfJob.set(jobId, (this.usageOfJob.get(jobId) ?? 0) + 1)
     }
-    if (event.type === 'HoldSettled') this.#seeSettled(event.data, Date.parse(event.recordedAt))
+    if (event.type === 'HoldSettled') this.#seeSettled(event)
   }
 
-  /** I5 also means: when all is well settlement does it soon, not the rescuer a minute later. */
-  #seeSettled(settled: HoldSettled['data'], atMs: number): void {
-    const { jobId, holdId, outcome } = settled
+  /** I5 also means: when all is well settlement does it soon, not the rescuer much later. */
+  #seeSettled({ data, meta, recordedAt }: Recorded<HoldSettled>): void {
+    const { jobId, holdId } = data
     const job = this.jobs.get(jobId)
     if (!job || job.check.orgId === null) return
     if (holdId !== holdIdOf(jobId, job.check.requeues)) return
     if (job.check.isLive) this.#found('I5', jobId, 'a hold is settled, and its job is not over')
-    const isLate = atMs > Math.max(job.endedAtMs, this.healedAtMs) + settledMsMax
-    if (isLate && outcome === 'abandoned') {
+    const lateMs = Date.parse(recordedAt) - Math.max(job.endedAtMs, this.healedAtMs)
+    if (lateMs > settledMsMax && meta.actor === 'system:rescuer') {
       this.#found('I5', jobId, 'settlement passed it over')
     }
   }

@@ -166,7 +166,8 @@ export class MemoryWeir {
 
   async cancel(jobId: string): Promise<void> {
     const command = { type: 'RequestCancel' as const, at: this.#now() }
-    await this.pipelines.jobs.handle(jobStream(jobId), command, this.context('acme'))
+    const { orgId } = (await this.job(jobId)).spec
+    await this.pipelines.jobs.handle(jobStream(jobId), command, this.context(orgId))
   }
 
   async requeue(jobId: string, calls = 10): Promise<void> {

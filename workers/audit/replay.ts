@@ -6,11 +6,10 @@ import type { ReadModelSnapshot, ReadModelStore } from '../../domain/ports/read-
 import type { Row, Stands, Table } from '../../domain/ports/read-model-store.ts'
 import { applyPage, knownEvents, pageUntil } from '../../projections/page.ts'
 import type { Projection } from '../../projections/projection.ts'
+import { rowsOf } from '../rows-of.ts'
 
 /** Events per page. */
 const pageEventsMax = 1_000
-/** Rows of a table that are compared at a time. */
-const pageRowsMax = 1_000
 /** Differences that are told; the others are only counted. */
 const toldMax = 100
 
@@ -137,8 +136,8 @@ async function* pairs(
   live: ReadModelSnapshot,
   replayed: ReadModelSnapshot,
 ): AsyncGenerator<Pair, void> {
-  const left = rowsOf(table, live)
-  const right = rowsOf(table, replayed)
+  const left = rowsOf(live, table)
+  const right = rowsOf(replayed, table)
   let [a, b] = [await next(left), await next(right)]
   while (a !== null || b !== null) {
     const order = compareKeys(a && keyOf(table, a), b && keyOf(table, b))
@@ -146,16 +145,6 @@ async function* pairs(
     yield { key, live: order <= 0 ? a : null, replayed: order >= 0 ? b : null }
     if (order <= 0) a = await next(left)
     if (order >= 0) b = await next(right)
-  }
-}
-
-async function* rowsOf(table: Table, { scan }: ReadModelSnapshot): AsyncGenerator<Row, void> {
-  for (let after: string | null = null; ;) {
-    const page: readonly Row[] = await scan(table, after, pageRowsMax)
-    yield* page
-    const last = page.at(-1)
-    if (!last || page.length < pageRowsMax) return
-    after = keyOf(table, last)
   }
 }
 

@@ -1,6 +1,8 @@
 import { AccountChains, beginning, headerLine, nameOf, sha256 } from './log-file.ts'
 import { readEndLine, readEventLine } from './log-file.ts'
 import type { EventLine } from './log-file.ts'
+import type { ChainHead } from './ledger-heads.ts'
+import type { AuditRoot } from './root.ts'
 
 /** Longest line, bytes: an event has 32 KB, and escapes make it longer. */
 const lineBytesMax = 4_000_000
@@ -23,7 +25,7 @@ export type ExportVerdict = {
   readonly events: number
   readonly streams: number
   /** Where the chain of each account ends: `ledger_head` must say the same. */
-  readonly accounts: ReturnType<AccountChains['heads']>
+  readonly accounts: readonly ChainHead[]
   /** The hash of the last good line. */
   readonly hash: string
   readonly bad: BadEvent | null
@@ -33,9 +35,14 @@ export type ExportVerdict = {
  * Checks an exported log with nothing but the file: every byte is covered by a hash, every hash by
  * the next one, each stream has its revisions without holes, and each account's chain is computed
  * anew. Names the first event that is changed, missing or in another place.
+ *
+ * @param root what was kept of the log on a day: all of it must still be there, unchanged
  */
-export async function verifyExport(file: AsyncIterable<Uint8Array>): Promise<ExportVerdict> {
-  const check = new Check()
+export async function verifyExport(
+  file: AsyncIterable<Uint8Array>,
+  root: AuditRoot | null = null,
+): Promise<ExportVerdict> {
+  const check = new Check(root)
   let [line, bad]: [number, BadEvent | null] = [0, null]
   for await (const text of linesOf(file)) {
     if (bad) {
@@ -58,6 +65,14 @@ class Check {
   #hash = sha256(headerLine)
   #after = beginning
   isEnded = false
+  /** What the root says of each account, until that event was seen. */
+  readonly #rooted: Map<string, ChainHead>
+  readonly #rootName: string
+
+  constructor(root: AuditRoot | null) {
+    this.#rooted = new Map((root?.accounts ?? []).map((head) => [head.stream, head]))
+    this.#rootName = `the root of ${root?.day ?? 'no day'}`
+  }
 
   see(text: string | null, line: number): BadEvent | null {
     const about = { line, n: null, ...unnamed }
@@ -72,7 +87,8 @@ class Check {
       if (end.events > this.#events) return this.#missing(line, end.events, end.after)
       const { events, after, hash } = end
       const isRight = events === this.#events && after === this.#after && hash === this.#hash
-      return isRight ? null : { ...about, what: 'The last line does not fit what is before it.' }
+      if (!isRight) return { ...about, what: 'The last line does not fit what is before it.' }
+      return this.#lacking(line)
     }
     const event = text === null ? null : readEventLine(text)
     const n = this.#events
@@ -100,11 +116,25 @@ class Check {
     const expected = this.#revisions.get(stream) ?? 0
     if (revision !== expected) return bad(`Revision ${expected} of its stream should stand here.`)
     if (this.#chains.add(event) !== event.chain) return bad('The chain of its account is broken.')
+    const rooted = this.#rooted.get(stream)
+    if (rooted?.revision === revision) {
+      this.#rooted.delete(stream)
+      if (rooted.hash !== event.chain)
+        return bad(`Up to here it is not what ${this.#rootName} has.`)
+    }
     this.#revisions.set(stream, revision + 1)
     this.#events += 1
     this.#hash = hash
     this.#after = nameOf(event)
     return null
+  }
+
+  /** Of what the root has, the first that the file lacks. */
+  #lacking(line: number): BadEvent | null {
+    const [first] = this.#rooted.values()
+    if (!first) return null
+    const { stream, revision } = first
+    return { line, n: null, stream, revision, what: `The file lacks it, ${this.#rootName} has it.` }
   }
 
   /** Up to the event with number `until`, whose line says what was before it. */

@@ -9,6 +9,7 @@ import { SimulatedClock } from '../../../infra/simulated/clock.ts'
 import { ledger, ledgerHeadTable } from '../../../projections/ledger.ts'
 import { exportLog } from '../../../workers/audit/export-log.ts'
 import { lineHash } from '../../../workers/audit/log-file.ts'
+import type { AuditRoot } from '../../../workers/audit/root.ts'
 import { verifyExport } from '../../../workers/audit/verify-export.ts'
 import * as account from '../../support/account-history.ts'
 import * as job from '../../support/job-history.ts'
@@ -168,5 +169,35 @@ describe('in an exported log', () => {
     expect(forged.bad).toBeNull()
     expect(forged.hash).not.toBe(good.hash)
     expect(forged.accounts).not.toEqual(good.accounts)
+  })
+})
+
+describe('held against the root of a day, an exported log', () => {
+  async function rootOf(file: Buffer): Promise<AuditRoot> {
+    const { accounts } = await verify(file)
+    return { day: '2026-01-01', at: '2026-01-01T00:00:10.000Z', accounts, prev: 'x', hash: 'y' }
+  }
+
+  test('is good when it has all of it, and whatever came later', async () => {
+    const root = await rootOf(await exported(events.slice(0, 6)))
+    expect(await verifyExport(pieces(await exported(events)), root)).toMatchObject({ bad: null })
+  })
+
+  test('is bad where it was changed and given a new chain', async () => {
+    const root = await rootOf(await exported(events))
+    const at = events.findIndex(
+      ({ stream, revision }) => stream === 'account-zoo' && revision === 1,
+    )
+    const changed = events.with(at, { ...events[at]!, meta: { ...events[at]!.meta, actor: 'me' } })
+    const { bad } = await verifyExport(pieces(await exported(changed)), root)
+    expect(bad).toMatchObject({ stream: 'account-zoo', revision: 4 })
+    expect(bad?.what).toBe('Up to here it is not what the root of 2026-01-01 has.')
+  })
+
+  test('is bad when its end was cut off', async () => {
+    const root = await rootOf(await exported(events))
+    const { bad } = await verifyExport(pieces(await exported(events.slice(0, -1))), root)
+    expect(bad).toMatchObject({ stream: 'account-acme', revision: 4 })
+    expect(bad?.what).toBe('The file lacks it, the root of 2026-01-01 has it.')
   })
 })

@@ -99,7 +99,9 @@ const job = (event: JobEvent): Recorded => recorder.job(jobId, event)
 
 async function broken(...events: readonly Recorded[]): Promise<readonly string[]> {
   const feed = new GivenFeed(events)
-  const { violations } = await checkInvariants({ feed, objects: null, isDrained: true })
+  const { violations } = await checkInvariants({
+    ...{ feed, objects: null, readModels: null, isDrained: true },
+  })
   return [...new Set(violations.map(({ invariant }) => invariant))].sort()
 }
 

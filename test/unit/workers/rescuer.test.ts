@@ -193,6 +193,24 @@ describe('a hold whose job never appears', () => {
   })
 })
 
+test('a hold whose job is over is left to settlement, later settled as the job ended', async () => {
+  const alone = await new MemoryWeir().open()
+  alone.startProjector()
+  alone.startRescuer()
+  const jobId = await alone.submit('sandbox.run', { runAt: isoTime(alone.clock.now() + 600_000) })
+  await alone.pass(60)
+  await alone.cancel(jobId)
+  await alone.pass(15)
+  expect(alone.count('HoldSettled')).toBe(0)
+  await alone.pass(15)
+  const stream = alone.log.streams.get(accountStream('acme')) ?? []
+  const settled = stream.filter(({ type }) => type === 'HoldSettled')
+  expect(settled.map(({ data }) => JSON.parse(data) as object)).toMatchObject([
+    { jobId, outcome: 'canceled' },
+  ])
+  await alone.stop()
+})
+
 test('the hold of a requeue that never came is given back, the job stays as it was', async () => {
   const jobId = await weir.submit('sandbox.run', { attemptsMax: 1 })
   await begin(jobId)
