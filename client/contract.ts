@@ -187,11 +187,56 @@ export type JobWebhook = {
   readonly data: WebhookJob
 }
 
+/** A limit that is being used up. */
+export type LimitUse = {
+  readonly scope: string
+  readonly key: string | null
+  readonly kind: string
+  readonly window: string
+  readonly unit: string | null
+  /** As it was set. */
+  readonly max: string | number
+  readonly used: string
+  readonly windowStart: string
+  readonly resetAt: string
+}
+
+/** What the organisation is told when 50, 80 or 100 % of something are used. */
+export type AlertWebhook =
+  | {
+      readonly type: 'balance.low'
+      readonly timestamp: string
+      readonly data: {
+        readonly orgId: string
+        readonly percent: number
+        /** What 100 % is; null when it is a limit. */
+        readonly granted: string | null
+        readonly posted: string
+        readonly held: string
+        readonly overdraft: string
+        readonly available: string
+        /** The limit on spend that is being used up; null when it is the balance. */
+        readonly limit: LimitUse | null
+        readonly sequence: number
+      }
+    }
+  | {
+      readonly type: 'limit.reached'
+      readonly timestamp: string
+      readonly data: {
+        readonly orgId: string
+        readonly percent: number
+        readonly limit: LimitUse
+        readonly sequence: number
+      }
+    }
+
 /** The body of a webhook. */
 export type WebhookEvent =
   | JobWebhook
+  | AlertWebhook
   | {
-      readonly type: 'balance.low' | 'topup.failed' | 'webhook.test'
+      readonly type: 'topup.failed' | 'webhook.test'
       readonly timestamp: string
       readonly data: Readonly<Record<string, unknown>>
     }

@@ -63,7 +63,7 @@ export async function openLine(
     reconnectionDelay: reconnectMsMin,
     reconnectionDelayMax: reconnectMsMax,
   })
-  const stopMending = mend(socket, access, tell)
+  const { failed, stop } = mend(socket, access, tell)
   socket.on('update', (event) => tell({ kind: 'update', event }))
   socket.on('progress', (progress) => tell({ kind: 'progress', progress }))
   socket.connect()
@@ -78,22 +78,18 @@ export async function openLine(
           // A connection that does not answer is none.
           if (socket.connected) socket.disconnect().connect()
         } else if (answer.ok) tell({ kind: 'subscribed', answer })
-        else tell({ kind: 'refused', error: refusalOf(answer.code, `weir refused ${channel}`) })
+        else failed(refusalOf(answer.code, `weir refused ${channel}: ${answer.code}`))
       })
     },
     close: () => {
-      stopMending()
+      stop()
       socket.disconnect()
     },
   }
 }
 
 /** Tells how the connection is, and takes it up again where Socket.IO leaves that to us. */
-function mend(
-  socket: WeirSocket,
-  access: Access,
-  tell: (message: LineMessage) => void,
-): () => void {
+function mend(socket: WeirSocket, access: Access, tell: (message: LineMessage) => void) {
   const closing = new AbortController()
   let isRenewed = false
   const lost = (why: string): void => {
@@ -133,7 +129,7 @@ function mend(
     // Ended by weir, as when a client token is over.
     if (reason === 'io server disconnect') void connectLater()
   })
-  return () => closing.abort()
+  return { failed, stop: () => closing.abort() }
 }
 
 /** The code with which weir refused a connection; null when it was not weir. */

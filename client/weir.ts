@@ -186,6 +186,7 @@ export type { Connection, WatchOptions } from './watch.ts'
 export type { TokenSource } from './request.ts'
 export type { VerifyOptions, WebhookHeaders } from './webhook.ts'
 export type {
+  AlertWebhook,
   Balance,
   BatchItem,
   ClientToken,
@@ -198,6 +199,7 @@ export type {
   JobResult,
   JobStatus,
   JobWebhook,
+  LimitUse,
   NewJob,
   Priority,
   Problem,

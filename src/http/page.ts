@@ -17,26 +17,33 @@ const contentTypes: Readonly<Record<string, string>> = {
   '.jpg': 'image/jpeg',
 }
 
-const contentSecurityPolicy = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "img-src 'self' blob: data:",
-  "font-src 'self'",
-  "connect-src 'self'",
-  "base-uri 'none'",
-  "form-action 'self'",
-  "frame-ancestors 'none'",
-].join('; ')
+/** @param elsewhere another origin that the page may fetch from and send to, or null */
+function contentSecurityPolicy(elsewhere: string | null): string {
+  return [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' blob: data:",
+    "font-src 'self'",
+    elsewhere === null ? "connect-src 'self'" : `connect-src 'self' ${elsewhere}`,
+    "base-uri 'none'",
+    "form-action 'self'",
+    "frame-ancestors 'none'",
+  ].join('; ')
+}
+
+/** Where links lead: those of weir itself, and the signed ones of results and uploads. */
+export type PageLinks = { readonly publicUrl: string; readonly objectOrigin: string }
 
 type PageFile = { readonly url: string; readonly bytes: Buffer; readonly contentType: string }
 
-/**
- * Serves the page at `/` and the SDK at `/client/`: a handful of files that are read once, at start.
- *
- * @param publicUrl where weir's own links lead
- */
-export function registerPage(instance: FastifyInstance, publicUrl: string): void {
+/** Serves the page at `/` and the SDK at `/client/`: a handful of files, read once at start. */
+export function registerPage(
+  instance: FastifyInstance,
+  { publicUrl, objectOrigin }: PageLinks,
+): void {
+  const areObjectsHere = objectOrigin === new URL(publicUrl).origin
+  const policy = contentSecurityPolicy(areObjectsHere ? null : objectOrigin)
   for (const { url, bytes, contentType } of [...pageFiles(), ...clientFiles()]) {
     const etag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`
     instance.get(url, (request, reply) => {
@@ -47,7 +54,7 @@ export function registerPage(instance: FastifyInstance, publicUrl: string): void
       if (request.headers['if-none-match'] === etag) return reply.status(304).send()
       void reply.headers({
         'content-type': contentType,
-        'content-security-policy': contentSecurityPolicy,
+        'content-security-policy': policy,
         'referrer-policy': 'no-referrer',
       })
       return reply.send(bytes)

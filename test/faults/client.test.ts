@@ -6,13 +6,20 @@ import { startWeir, type Weir } from '../support/weir.ts'
 // The SDK while processes of weir are killed.
 
 const limitMs = 90_000
-const kills = ['api', 'api', 'worker', 'projector', 'api'] as const
+const kills = [
+  ['api', 'SIGKILL'],
+  ['worker', 'SIGKILL'],
+  ['postgres', 'SIGKILL'],
+  ['api', 'SIGTERM'],
+  ['projector', 'SIGKILL'],
+  ['api', 'SIGKILL'],
+] as const
 
 let weir: Weir
 let sdk: Sdk
 
 beforeAll(async () => {
-  weir = await startWeir({ env: { WEIR_LEASE_MS: '2000' } })
+  weir = await startWeir({ isPostgresEmbedded: true, env: { WEIR_LEASE_MS: '2000' } })
   const { baseUrl, apiKey } = weir.dev
   sdk = new Sdk({ baseUrl, apiKey })
 }, limitMs)
@@ -22,7 +29,7 @@ afterAll(async () => {
 }, limitMs)
 
 test(
-  'watches and submits go on while api, worker and projector are killed',
+  'watches and submits go on while each process of weir and Postgres are killed',
   async () => {
     const watched = async (): Promise<number[]> => {
       const { jobId } = await sdk.submit(sandbox({ steps: 30, stepMs: 150 }))
@@ -36,8 +43,8 @@ test(
     }
     const running = Promise.all([watched(), watched(), watched()])
     const submitted: string[] = []
-    for (const name of kills) {
-      const killed = weir.kill(name)
+    for (const [name, signal] of kills) {
+      const killed = weir.kill(name, signal)
       for (let each = 0; each < 3; each += 1) {
         submitted.push(
           (await sdk.submit(sandbox(), { idempotencyKey: `${submitted.length}` })).jobId,

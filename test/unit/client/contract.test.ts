@@ -5,6 +5,8 @@ import type { PublicEventType } from '../../../domain/catalog.ts'
 import type { JobStatus } from '../../../domain/job/job.ts'
 import { isFinished } from '../../../domain/job/job.ts'
 import type { JobEventView, JobView } from '../../../domain/job/job-view.ts'
+import type { AlertWebhook } from '../../../domain/webhook/alert-payload.ts'
+import { webhookEventTypes } from '../../../domain/webhook/event-types.ts'
 import type { WebhookEvent } from '../../../domain/webhook/payload.ts'
 import { isFinished as isFinishedForUsers } from '../../../client/contract.ts'
 import type { Balance } from '../../../src/queries/get-credits.ts'
@@ -14,6 +16,7 @@ import { jobStatuses } from '../../../src/queries/list-jobs.ts'
 // The SDK writes the contract down once more. What weir sends must be what it says: if it is not,
 // this file stops compiling.
 
+type WebhookType = sdk.WebhookEvent['type']
 type Same<A, B> = [A, B] extends [B, A] ? true : never
 
 const sent: {
@@ -22,6 +25,7 @@ const sent: {
   readonly usage: (sent: UsageView) => sdk.Usage
   readonly balance: (sent: Balance) => sdk.Balance
   readonly webhook: (sent: WebhookEvent['data'] & { status: JobStatus }) => sdk.WebhookJob
+  readonly alert: (sent: AlertWebhook) => sdk.AlertWebhook
   readonly statuses: Same<JobStatus, sdk.JobStatus>
   readonly eventTypes: Same<PublicEventType, sdk.JobEventType>
 } = {
@@ -30,6 +34,7 @@ const sent: {
   usage: (usage) => usage,
   balance: (balance) => balance,
   webhook: (webhook) => webhook,
+  alert: (alert) => alert,
   statuses: true,
   eventTypes: true,
 }
@@ -39,5 +44,6 @@ test('the contract of the SDK is the one of weir', () => {
   for (const status of jobStatuses) {
     expect(isFinishedForUsers({ status })).toBe(isFinished(status))
   }
-  expect(Object.values(publicEventTypes)).toHaveLength(10)
+  const others = ['balance.low', 'limit.reached', 'topup.failed'] satisfies WebhookType[]
+  expect(webhookEventTypes).toEqual([...Object.values(publicEventTypes), ...others])
 })

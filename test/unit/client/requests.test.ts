@@ -196,7 +196,7 @@ test('a token that weir refuses is renewed once, where it comes from a function'
   expect(fixed.server.asked).toHaveLength(1)
 })
 
-test('a token that cannot be had right now is asked for again, a refusal of it is told', async () => {
+test('a token that cannot be had now is asked for again, a refusal of it is told', async () => {
   let asked = 0
   const token = (): string => {
     asked += 1
