@@ -48,7 +48,9 @@ export async function startServer(runtime: Runtime): Promise<RunningServer> {
   if (runtime.servedObjects) {
     registerObjectRoutes(instance, { store: runtime.servedObjects, clock: runtime.clock })
   }
-  registerPage(instance, config.publicUrl)
+  const { url: objectUrl } = await runtime.objects.signGet('page', 0)
+  const objectOrigin = new URL(objectUrl).origin
+  registerPage(instance, { publicUrl: config.publicUrl, objectOrigin })
   // Nest declares its options as a class and means a plain object.
   // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment
   const options: NestApplicationOptions = { logger: false, bodyParser: false, abortOnError: false }
