@@ -47,7 +47,7 @@ export default {
       ...shared,
       displayName: 'system',
       testMatch: ['<rootDir>/test/*/**/*.test.ts'],
-      testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/unit/'],
+      testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/(unit|cluster)/'],
       globalSetup: '<rootDir>/test/support/global-setup.ts',
       globalTeardown: '<rootDir>/test/support/global-teardown.ts',
     },
@@ -57,7 +57,7 @@ export default {
       // files that weir serves.
       displayName: 'cluster',
       globals: { isClusterTested: true },
-      testMatch: ['<rootDir>/test/e2e/*.test.ts'],
+      testMatch: ['<rootDir>/test/{e2e,cluster}/*.test.ts'],
       testPathIgnorePatterns: ['/node_modules/', '/test/e2e/(page|web|openapi)\\.test\\.ts$'],
       globalSetup: '<rootDir>/test/support/global-setup.ts',
       globalTeardown: '<rootDir>/test/support/global-teardown.ts',

@@ -5,6 +5,9 @@ import { openApiMetrics } from '../metrics/api.ts'
 import type { Runtime } from '../runtime.ts'
 import type { RoleParts, RunningRole } from './role.ts'
 
+/** A stream that is never written: reading it asks the event store whether it answers. */
+const streamOfNobody = 'nobody'
+
 /** HTTP commands and queries, sockets and server-sent events, the page. */
 export async function startApi(parts: RoleParts): Promise<RunningRole> {
   const { profile, log, metrics, startSpan, allRolesReady } = parts
@@ -22,6 +25,9 @@ export async function startApi(parts: RoleParts): Promise<RunningRole> {
       if (!allRolesReady()) throw new DomainError('unavailable', 'weir is still starting.')
       await profile.sql('ready', 'SELECT 1', []).catch(() => {
         throw new DomainError('unavailable', 'The database does not answer.')
+      })
+      await profile.store.read(streamOfNobody, 0).catch(() => {
+        throw new DomainError('unavailable', 'The event store does not answer.')
       })
     },
   }

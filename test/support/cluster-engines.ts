@@ -1,15 +1,26 @@
 import { randomBytes } from 'node:crypto'
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
-import type { EventStoreDbServer } from './eventstoredb.ts'
+import { newBucket } from './bucket.ts'
 import { ownEventStoreDb } from './eventstoredb-server.ts'
-import { kafkaBrokers } from './kafka-broker.ts'
-import { sharedS3, type S3Access } from './s3-server.ts'
+import { kafkaBrokers, ownKafkaBroker } from './kafka-broker.ts'
+import { ownS3Server, sharedS3 } from './s3-server.ts'
+
+/** An engine that a test may break: killed, it comes back with its data when it is started. */
+export interface Engine {
+  start(): Promise<void>
+  kill(): Promise<void>
+}
+
+/** Engines that belong to one weir alone. */
+export interface OwnEngines {
+  readonly eventStoreDb: Engine
+  readonly kafka: Engine & { wipe(): Promise<void> }
+  readonly s3: Engine
+}
 
 /** Engines for one weir of the cluster profile. */
 export interface ClusterEngines {
   /** What tells weir of them. */
   readonly env: Readonly<Record<string, string>>
-  readonly eventStoreDb: EventStoreDbServer
   /** Ends what is not shared with other weirs. */
   stop(): Promise<void>
 }
@@ -27,35 +38,45 @@ export async function clusterEngines(): Promise<ClusterEngines> {
     sharedS3(),
     ownEventStoreDb(),
   ])
-  const name = `weir-${randomBytes(6).toString('hex')}`
-  await createBucket(s3, name)
-  return {
-    eventStoreDb,
-    env: {
-      WEIR_PROFILE: 'cluster',
-      WEIR_EVENTSTOREDB_URL: eventStoreDb.url,
-      WEIR_KAFKA_BROKERS: brokers.join(','),
-      WEIR_KAFKA_TOPIC_PREFIX: name,
-      WEIR_KAFKA_PARTITIONS: String(partitions),
-      WEIR_S3_ENDPOINT: s3.endpoint,
-      WEIR_S3_BUCKET: name,
-      WEIR_S3_REGION: s3.region,
-      WEIR_S3_ACCESS_KEY_ID: s3.accessKeyId,
-      WEIR_S3_SECRET_ACCESS_KEY: s3.secretAccessKey,
-      WEIR_S3_FORCE_PATH_STYLE: 'true',
-      WEIR_SECRET_KEY: randomBytes(32).toString('base64'),
-    },
-    stop: () => eventStoreDb.stop(),
-  }
+  const env = await environment({ brokers, access: s3, url: eventStoreDb.url })
+  return { env, stop: () => eventStoreDb.stop() }
 }
 
-async function createBucket(access: S3Access, bucket: string): Promise<void> {
-  const { endpoint, region, accessKeyId, secretAccessKey } = access
-  const credentials = { accessKeyId, secretAccessKey }
-  const client = new S3Client({ endpoint, region, credentials, forcePathStyle: true })
-  try {
-    await client.send(new CreateBucketCommand({ Bucket: bucket }))
-  } finally {
-    client.destroy()
+/** All engines are this weir's own, for tests that break them. */
+export async function ownClusterEngines(): Promise<ClusterEngines & OwnEngines> {
+  const [kafka, s3, eventStoreDb] = await Promise.all([
+    ownKafkaBroker(),
+    ownS3Server(),
+    ownEventStoreDb(),
+  ])
+  const brokers = kafka.brokers.split(',')
+  const env = await environment({ brokers, access: s3.access, url: eventStoreDb.url })
+  const stop = async (): Promise<void> => {
+    await Promise.all([kafka, s3, eventStoreDb].map((engine) => engine.stop()))
+  }
+  return { env, kafka, s3, eventStoreDb, stop }
+}
+
+type Addresses = {
+  readonly brokers: readonly string[]
+  readonly access: Parameters<typeof newBucket>[0]
+  readonly url: string
+}
+
+async function environment({ brokers, access, url }: Addresses) {
+  const { endpoint = '', bucket, region, credentials } = await newBucket(access)
+  return {
+    WEIR_PROFILE: 'cluster',
+    WEIR_EVENTSTOREDB_URL: url,
+    WEIR_KAFKA_BROKERS: brokers.join(','),
+    WEIR_KAFKA_TOPIC_PREFIX: bucket,
+    WEIR_KAFKA_PARTITIONS: String(partitions),
+    WEIR_S3_ENDPOINT: endpoint,
+    WEIR_S3_BUCKET: bucket,
+    WEIR_S3_REGION: region,
+    WEIR_S3_ACCESS_KEY_ID: credentials?.accessKeyId ?? '',
+    WEIR_S3_SECRET_ACCESS_KEY: credentials?.secretAccessKey ?? '',
+    WEIR_S3_FORCE_PATH_STYLE: 'true',
+    WEIR_SECRET_KEY: randomBytes(32).toString('base64'),
   }
 }

@@ -72,8 +72,8 @@ export class Shop {
   /** Waits until work goes on: what was killed is there again, and steps are done and paid. */
   async recovered(): Promise<void> {
     await waitFor('weir to be ready', () => this.#isReady(), recoveryLimitMs)
-    const before = await this.#callCount()
-    const goesOn = async (): Promise<boolean> => (await this.#callCount()) > before + 5
+    const before = (await waitFor('usage to be told', () => this.#usage(), recoveryLimitMs)).calls
+    const goesOn = async (): Promise<boolean> => ((await this.#usage())?.calls ?? 0) > before + 5
     await waitFor('steps to be done', goesOn, recoveryLimitMs)
   }
 
@@ -82,13 +82,19 @@ export class Shop {
    * jobs between steps. Where it hits is chance; the invariants hold wherever it does.
    */
   async killUnderLoad(...names: readonly WeirProcess[]): Promise<void> {
+    const kills = names.map((name) => async () => await this.#weir.kill(name))
+    await this.breakUnderLoad(...kills)
+  }
+
+  /** The same for whatever else can be broken. */
+  async breakUnderLoad(...breaks: readonly (() => Promise<void>)[]): Promise<void> {
     this.#burst()
     await waitFor('jobs to run', async () => {
       const page = await this.api.get<{ items: unknown[] }>('/v1/jobs?status=running&limit=1')
       return page.status === 200 && page.json.items.length > 0
     })
     this.#burst()
-    await Promise.all(names.map(async (name) => await this.#weir.kill(name)))
+    await Promise.all(breaks.map(async (each) => await each()))
   }
 
   /**
@@ -171,9 +177,11 @@ export class Shop {
     return answer?.status === 200
   }
 
-  async #callCount(): Promise<number> {
-    const answer = await this.api.get<{ items: { calls: number }[] }>('/v1/usage/summary')
-    return expectStatus(answer, 200).items[0]?.calls ?? 0
+  /** Undefined while weir cannot tell. */
+  async #usage(): Promise<{ calls: number } | undefined> {
+    const path = '/v1/usage/summary'
+    const answer = await this.api.get<{ items: { calls: number }[] }>(path).catch(() => undefined)
+    return answer?.status === 200 ? (answer.json.items[0] ?? { calls: 0 }) : undefined
   }
 
   async #areJobsOver(): Promise<boolean> {

@@ -28,6 +28,8 @@ export interface WeirOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Its own embedded Postgres instead of a database on the server of the test run. */
   readonly isPostgresEmbedded?: boolean
+  /** Engines of a cluster that weir gets and ends; by default those of the profile under test. */
+  readonly engines?: ClusterEngines
 }
 
 /**
@@ -37,7 +39,7 @@ export interface WeirOptions {
 export async function startWeir(options: WeirOptions = {}): Promise<Weir> {
   requireBuilt()
   const database = options.isPostgresEmbedded ? undefined : await testDatabase()
-  const engines = isClusterTested ? await clusterEngines() : undefined
+  const engines = options.engines ?? (isClusterTested ? await clusterEngines() : undefined)
   const env = { ...engines?.env, ...options.env }
   const weir = new Weir(await environmentOf({ env }, database), database, engines)
   try {
