@@ -58,7 +58,7 @@ export default {
       displayName: 'cluster',
       globals: { isClusterTested: true },
       testMatch: ['<rootDir>/test/{e2e,cluster}/*.test.ts'],
-      testPathIgnorePatterns: ['/node_modules/', '/test/e2e/(page|web|openapi)\\.test\\.ts$'],
+      testPathIgnorePatterns: ['/node_modules/', '/test/e2e/(web|openapi)\\.test\\.ts$'],
       globalSetup: '<rootDir>/test/support/global-setup.ts',
       globalTeardown: '<rootDir>/test/support/global-teardown.ts',
     },
