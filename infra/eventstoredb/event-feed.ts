@@ -1,14 +1,18 @@
 import shared from '@eventstore/db-client/generated/shared_pb.js'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
+import type { ReadReq } from '@eventstore/db-client/generated/streams_pb.js'
 import type { RecordedEvent } from '../../domain/envelope.ts'
 import { EventFeed, type FeedPage } from '../../domain/ports/event-feed.ts'
 import { comparePositions } from '../position.ts'
 import type { EventStoreDbBell } from './bell.ts'
 import type { EventStoreDbConnection } from './connection.ts'
 import { ourEvent } from './our-event.ts'
-import { filterStreams, readOptions, readRecorded, type Recorded } from './read.ts'
+import { filterStreams, readOptions, readRecorded } from './read.ts'
 
 const { BACKWARDS, FORWARDS } = streams.ReadReq.Options.ReadDirection
+
+/** What stands at a position; null when weir did not write it. */
+type Found = { readonly position: string; readonly event: RecordedEvent | null }
 
 /** Events per read when the end of the log is looked for among those of other programs. */
 const lookBackEvents = 100
@@ -42,10 +46,10 @@ export class EventStoreDbEventFeed extends EventFeed {
     let seen = after === this.#newest.position ? this.#newest.seen : after
     const events: RecordedEvent[] = []
     while (events.length === 0) {
-      const recorded = await this.#readForwards(seen, limit)
-      events.push(...this.#ours(recorded))
-      seen = recorded.at(-1)?.getCommitPosition() ?? seen
-      if (recorded.length < limit) break
+      const found = await this.#readForwards(seen, limit)
+      events.push(...found.flatMap(({ event }) => event ?? []))
+      seen = found.at(-1)?.position ?? seen
+      if (found.length < limit) break
     }
     const position = events.at(-1)?.position ?? after
     this.#newest = { position, seen }
@@ -73,16 +77,12 @@ export class EventStoreDbEventFeed extends EventFeed {
 
   override async head(): Promise<string> {
     for (let before: string | null = null; ;) {
-      const recorded = await this.#readBackwards(before)
-      const [last] = this.#ours(recorded)
+      const found = await this.#readBackwards(before)
+      const last = found.find(({ event }) => event)
       if (last) return last.position
-      before = recorded.at(-1)?.getCommitPosition() ?? null
+      before = found.at(-1)?.position ?? null
       if (before === null) return this.start
     }
-  }
-
-  #ours(recorded: readonly Recorded[]): readonly RecordedEvent[] {
-    return recorded.flatMap((one) => ourEvent(one, this.#streamPrefix) ?? [])
   }
 
   #hasRung(): boolean {
@@ -100,27 +100,33 @@ export class EventStoreDbEventFeed extends EventFeed {
   }
 
   /** A server begins with the event that is at the position; it is left out here. */
-  async #readForwards(after: string, limit: number): Promise<readonly Recorded[]> {
+  async #readForwards(after: string, limit: number): Promise<readonly Found[]> {
     const all = new streams.ReadReq.Options.AllOptions()
     if (after === this.start) all.setStart(new shared.Empty())
     else all.setPosition(positionOf(after))
     const options = this.#options(all, limit + 1)
     options.setReadDirection(FORWARDS)
-    const recorded = await readRecorded(this.#connection, options)
-    const isThere = recorded[0]?.getCommitPosition() === after
-    return isThere ? recorded.slice(1) : recorded.slice(0, limit)
+    const found = await this.#read(options)
+    return found[0]?.position === after ? found.slice(1) : found.slice(0, limit)
   }
 
-  async #readBackwards(before: string | null): Promise<readonly Recorded[]> {
+  async #readBackwards(before: string | null): Promise<readonly Found[]> {
     const all = new streams.ReadReq.Options.AllOptions()
     if (before === null) all.setEnd(new shared.Empty())
     else all.setPosition(positionOf(before))
     const options = this.#options(all, before === null ? 1 : lookBackEvents)
     options.setReadDirection(BACKWARDS)
-    return await readRecorded(this.#connection, options)
+    return await this.#read(options)
   }
 
-  #options(all: InstanceType<typeof streams.ReadReq.Options.AllOptions>, count: number) {
+  #read(options: ReadReq.Options): Promise<readonly Found[]> {
+    return readRecorded(this.#connection, options, (recorded) => ({
+      position: recorded.getCommitPosition(),
+      event: ourEvent(recorded, this.#streamPrefix),
+    }))
+  }
+
+  #options(all: ReadReq.Options.AllOptions, count: number): ReadReq.Options {
     const options = readOptions()
     options.setAll(all)
     options.setCount(String(count))
@@ -130,7 +136,7 @@ export class EventStoreDbEventFeed extends EventFeed {
 }
 
 /** The place of an event that was written at once, which all of weir's are. */
-function positionOf(commit: string) {
+function positionOf(commit: string): ReadReq.Options.Position {
   const position = new streams.ReadReq.Options.Position()
   position.setCommitPosition(commit)
   position.setPreparePosition(commit)

@@ -9,7 +9,7 @@ import { AppendLane } from './append-lane.ts'
 import type { Append } from './append-lane.ts'
 import type { EventStoreDbConnection } from './connection.ts'
 import { ConnectionClosed } from './errors.ts'
-import { ourEvent } from './our-event.ts'
+import { noPosition, ourEvent } from './our-event.ts'
 import { readOptions, readRecorded } from './read.ts'
 import { Turns } from './turns.ts'
 
@@ -50,11 +50,17 @@ export class EventStoreDbEventStore extends EventStore {
     streamOptions.setRevision(String(fromRevision))
     options.setStream(streamOptions)
     options.setCount(String(readCountMax))
-    const recorded = await this.#reads.take(() => readRecorded(this.#connection, options))
-    return recorded.map((one) => {
-      const event = ourEvent(one, this.#streamPrefix)
-      if (event) return event
-      throw new Error(`${stream} has an event, ${one.getStreamRevision()}, that weir did not write`)
+    const found = await this.#reads.take(() =>
+      readRecorded(this.#connection, options, (recorded) => {
+        return ourEvent(recorded, this.#streamPrefix) ?? recorded.getStreamRevision()
+      }),
+    )
+    return found.map((event) => {
+      if (typeof event === 'string') {
+        throw new Error(`${stream} has an event, ${event}, that weir did not write`)
+      }
+      if (event.position === noPosition) throw new Error('weir needs EventStoreDB 22.6 or newer')
+      return event
     })
   }
 

@@ -4,7 +4,7 @@ import type { EventMeta, RecordedEvent } from '../../domain/envelope.ts'
 import { decodeEvent } from '../event-text.ts'
 
 /** What stream reads of servers before 22.6 have in place of a position. */
-const noPosition = String(2n ** 64n - 1n)
+export const noPosition = String(2n ** 64n - 1n)
 /** The server counts time in units of 100 ns. */
 const ticksPerMs = 10_000
 
@@ -21,14 +21,12 @@ export function ourEvent(
   const isJson = metadata.get('content-type') === 'application/json'
   if (!isJson || !meta.includes('"orgId":')) return null
   const stream = utf8(recorded.getStreamIdentifier()?.getStreamName_asU8())
-  const position = recorded.getCommitPosition()
-  if (position === noPosition) throw new Error('weir needs EventStoreDB 22.6 or newer')
   try {
     const event = decodeEvent({
       id: parseUUID(recorded.getId()) ?? '',
       stream: stream.slice(streamPrefix.length),
       revision: Number(recorded.getStreamRevision()),
-      position,
+      position: recorded.getCommitPosition(),
       type: metadata.get('type') ?? '',
       data: utf8(recorded.getData_asU8()),
       meta,

@@ -15,12 +15,14 @@ const searchWindowEvents = 1_000
  * Reads what the options ask for, whole. A try that meets with an error of the moment, such as a
  * node that goes away, is repeated for as long as there is patience.
  *
+ * @param convert never throws; it is called as events come, so that no page of messages is kept
  * @throws the last error
  */
-export async function readRecorded(
+export async function readRecorded<T>(
   connection: EventStoreDbConnection,
   options: ReadReq.Options,
-): Promise<readonly Recorded[]> {
+  convert: (recorded: Recorded) => T,
+): Promise<readonly T[]> {
   const request = new streams.ReadReq()
   request.setOptions(options)
   const untilMs = performance.now() + connection.readMs
@@ -28,27 +30,34 @@ export async function readRecorded(
     try {
       const link = await connection.link()
       const leftMs = Math.max(1, Math.min(tryMsMax, untilMs - performance.now()))
-      return await readOnce(connection, link, request, Date.now() + leftMs)
+      const deadline = Date.now() + leftMs
+      return await readOnce(connection, link, { request, deadline, convert })
     } catch (error) {
       if (!isPassing(error) || performance.now() >= untilMs) throw error
     }
   }
 }
 
-function readOnce(
+type Try<T> = {
+  readonly request: ReadReq
+  /** ms since the epoch. */
+  readonly deadline: number
+  readonly convert: (recorded: Recorded) => T
+}
+
+function readOnce<T>(
   connection: EventStoreDbConnection,
   link: Link,
-  request: ReadReq,
-  deadline: number,
-): Promise<readonly Recorded[]> {
+  { request, deadline, convert }: Try<T>,
+): Promise<readonly T[]> {
   return new Promise((resolve, reject) => {
-    const found: Recorded[] = []
+    const found: T[] = []
     const call = link.streams.read(request, connection.metadata, { deadline })
     call.on('data', (response: ReadResp) => {
       connection.answered()
       // A stream that does not exist gives none: that is said, and then the call ends.
       const recorded = response.getEvent()?.getEvent()
-      if (recorded) found.push(recorded)
+      if (recorded) found.push(convert(recorded))
     })
     call.on('end', () => resolve(found))
     call.on('error', (error: Error) => {
