@@ -36,6 +36,7 @@ export const catalog: { readonly [Type in EventType]: Category } = {
   WebhookEndpointRemoved: 'account',
   WebhookSecretRotated: 'account',
   WebhookEndpointDisabled: 'account',
+  WebhookEndpointEnabled: 'account',
   LimitsSet: 'account',
   AccountThrottled: 'account',
   AccountBanned: 'account',

@@ -1,4 +1,9 @@
-import type { AlertEvent, WebhookEndpointEvent } from '../domain/account/account-events.ts'
+import type {
+  AlertEvent,
+  WebhookEndpointEnabled,
+  WebhookEndpointEvent,
+  WebhookEndpointRegistered,
+} from '../domain/account/account-events.ts'
 import { publicEventTypes } from '../domain/catalog.ts'
 import type { Recorded } from '../domain/catalog.ts'
 import type { JobError, JobEvent } from '../domain/job/job-events.ts'
@@ -231,6 +236,15 @@ function listen(
   rows.put(webhookEndpointTable, { orgId, endpoints: change(row?.endpoints ?? []), revision })
 }
 
+function listenFromNowOn(
+  event: Recorded<WebhookEndpointRegistered | WebhookEndpointEnabled>,
+  rows: Rows,
+): void {
+  const { endpointId, url, events } = event.data
+  const endpoint = { endpointId, url, events: events ?? defaultWebhookEvents }
+  listen(event, rows, (endpoints) => [...endpoints, endpoint])
+}
+
 const without = (endpointId: string) => (endpoints: Listening) =>
   endpoints.filter((endpoint) => endpoint.endpointId !== endpointId)
 
@@ -253,11 +267,8 @@ function alert(event: Recorded<AlertEvent>, rows: Rows): void {
 const accountHandlers: Handlers = {
   BalanceThresholdReached: alert,
   LimitThresholdReached: alert,
-  WebhookEndpointRegistered: (event, rows) => {
-    const { endpointId, url, events } = event.data
-    const endpoint = { endpointId, url, events: events ?? defaultWebhookEvents }
-    listen(event, rows, (endpoints) => [...endpoints, endpoint])
-  },
+  WebhookEndpointRegistered: listenFromNowOn,
+  WebhookEndpointEnabled: listenFromNowOn,
   WebhookEndpointRemoved: (event, rows) => listen(event, rows, without(event.data.endpointId)),
   WebhookEndpointDisabled: (event, rows) => listen(event, rows, without(event.data.endpointId)),
 }

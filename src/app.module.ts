@@ -6,6 +6,7 @@ import { AdjustCreditsHandler } from './commands/adjust-credits.ts'
 import { BanAccountHandler } from './commands/ban-account.ts'
 import { CancelJobHandler } from './commands/cancel-job.ts'
 import { CreateOrgHandler } from './commands/create-org.ts'
+import { EnableWebhookEndpointHandler } from './commands/enable-webhook-endpoint.ts'
 import { GrantCreditsHandler } from './commands/grant-credits.ts'
 import { IssueApiKeyHandler } from './commands/issue-api-key.ts'
 import { PublishPriceHandler } from './commands/publish-price.ts'
@@ -72,6 +73,7 @@ export class AppModule {
         BanAccountHandler,
         CancelJobHandler,
         CreateOrgHandler,
+        EnableWebhookEndpointHandler,
         GrantCreditsHandler,
         IssueApiKeyHandler,
         PublishPriceHandler,

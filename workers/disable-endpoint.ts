@@ -26,7 +26,8 @@ export function endpointDisabler({
   return async ({ orgId, endpointId, deliveryId }) => {
     const at = isoTime(clock.now())
     const command = { type: 'DisableWebhookEndpoint' as const, endpointId, deliveryId, at }
-    const commandId = ids.derive('disable-endpoint', deliveryId)
+    // The delivery may be sent again, and be answered so again, after the endpoint was enabled.
+    const commandId = ids.derive('disable-endpoint', deliveryId, at)
     const context = { commandId, orgId, actor: 'system:webhook-sender', correlationId: deliveryId }
     const untraced = { ...context, traceparent: null }
     await pipelines.accounts.handle(accountStream(orgId), command, untraced)

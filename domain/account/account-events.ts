@@ -181,6 +181,16 @@ export type WebhookEndpointDisabled = {
     readonly disabledAt: string
   }
 }
+/** Somebody listens again: the endpoint gets what is new. */
+export type WebhookEndpointEnabled = {
+  readonly type: 'WebhookEndpointEnabled'
+  readonly data: {
+    readonly endpointId: string
+    readonly url: string
+    readonly events: readonly string[] | null
+    readonly enabledAt: string
+  }
+}
 
 /** From now on these are the organisation's limits; what was used of them stays used. */
 export type LimitsSet = {
@@ -282,6 +292,7 @@ export type WebhookEndpointEvent =
   | WebhookEndpointRemoved
   | WebhookSecretRotated
   | WebhookEndpointDisabled
+  | WebhookEndpointEnabled
 
 export type AccountEvent =
   | AccountOpened

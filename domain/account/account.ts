@@ -129,6 +129,7 @@ export function evolve(account: Account, event: AccountEvent): Account {
     case 'WebhookEndpointRemoved':
     case 'WebhookSecretRotated':
     case 'WebhookEndpointDisabled':
+    case 'WebhookEndpointEnabled':
       return { ...account, endpoints: evolveEndpoints(account.endpoints, event) }
     case 'LimitsSet':
     case 'AccountThrottled':
@@ -263,6 +264,7 @@ function decideAlone(account: Account, command: AccountCommand): readonly Accoun
     case 'RemoveWebhookEndpoint':
     case 'RotateWebhookSecret':
     case 'DisableWebhookEndpoint':
+    case 'EnableWebhookEndpoint':
       return decideEndpoints(account.endpoints, command)
     case 'SetLimits':
     case 'ThrottleAccount':

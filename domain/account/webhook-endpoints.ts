@@ -6,6 +6,8 @@ import type { WebhookEndpointEvent } from './account-events.ts'
 /**
  * The URLs that an org registered for its webhooks.
  *
+ *                             ┌────────────────────── enable ─────────────────────┐
+ *                             ▼                                                   │
  *   (none) ── register ──▶ enabled ── rotate* ──▶ enabled ── answered 410 ──▶ disabled
  *                             └──────── remove ────────▶ removed ◀──────── remove ──┘
  */
@@ -68,6 +70,7 @@ export type WebhookEndpointCommand =
       readonly deliveryId: string
       readonly at: string
     }
+  | { readonly type: 'EnableWebhookEndpoint'; readonly endpointId: string; readonly at: string }
 
 /** An endpoint of the org. @throws DomainError `not_found` */
 export function existingEndpoint(endpoints: WebhookEndpoints, endpointId: string): WebhookEndpoint {
@@ -116,6 +119,8 @@ export function evolveEndpoints(
     }
     case 'WebhookEndpointDisabled':
       return change((endpoint) => ({ ...endpoint, disabledAt: event.data.disabledAt }))
+    case 'WebhookEndpointEnabled':
+      return change((endpoint) => ({ ...endpoint, disabledAt: null }))
     default:
       return unreachable(event)
   }
@@ -139,6 +144,8 @@ export function decideEndpoints(
       return rotate(endpoints, command)
     case 'DisableWebhookEndpoint':
       return disable(endpoints, command)
+    case 'EnableWebhookEndpoint':
+      return enable(endpoints, command)
     default:
       return unreachable(command)
   }
@@ -191,4 +198,13 @@ function disable(
   const endpoint = all.find((each) => each.endpointId === endpointId)
   if (!endpoint || endpoint.disabledAt !== null) return []
   return [{ type: 'WebhookEndpointDisabled', data: { endpointId, deliveryId, disabledAt: at } }]
+}
+
+function enable(
+  endpoints: WebhookEndpoints,
+  { endpointId, at: enabledAt }: Of<'EnableWebhookEndpoint'>,
+): readonly WebhookEndpointEvent[] {
+  const { url, events, disabledAt } = existingEndpoint(endpoints, endpointId)
+  if (disabledAt === null) return []
+  return [{ type: 'WebhookEndpointEnabled', data: { endpointId, url, events, enabledAt } }]
 }

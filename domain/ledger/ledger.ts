@@ -106,6 +106,7 @@ export function transactionOf(event: AccountEvent, kindOf: KindOf): Transaction 
     case 'WebhookEndpointRemoved':
     case 'WebhookSecretRotated':
     case 'WebhookEndpointDisabled':
+    case 'WebhookEndpointEnabled':
       return null
     default:
       return unreachable(event)

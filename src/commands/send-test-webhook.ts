@@ -39,7 +39,7 @@ export class SendTestWebhookHandler implements ICommandHandler<SendTestWebhook> 
     const { state } = await pipelines.accounts.load(accountStream(orgId))
     const { url, disabledAt } = existingEndpoint(state.endpoints, endpointId)
     if (disabledAt !== null) {
-      const detail = 'The endpoint answered 410 and is disabled; remove it and register it again.'
+      const detail = 'The endpoint answered 410 and is disabled; enable it first.'
       throw new DomainError('conflict', detail)
     }
     const nowMs = clock.now()

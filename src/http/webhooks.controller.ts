@@ -2,6 +2,7 @@ import { Body, Controller, Delete, Get, Inject, Param, Post, Query, Req } from '
 import { CommandBus } from '@nestjs/cqrs'
 import type { FastifyRequest } from 'fastify'
 import { webhookEventTypes } from '../../domain/webhook/event-types.ts'
+import { EnableWebhookEndpoint } from '../commands/enable-webhook-endpoint.ts'
 import { RegisterWebhookEndpoint } from '../commands/register-webhook-endpoint.ts'
 import { RemoveWebhookEndpoint } from '../commands/remove-webhook-endpoint.ts'
 import { ReplayWebhookDelivery } from '../commands/replay-webhook-delivery.ts'
@@ -86,6 +87,16 @@ export class WebhooksController {
     const { secretVersion, endingSecrets } = await this.#commands.execute(command)
     const secret = this.#secretOf(endpointId, secretVersion)
     return { endpointId, secret, previousSecretEndsAt: endingSecrets[0]?.endsAt ?? null }
+  }
+
+  @Post('webhook-endpoints/:endpointId/enable')
+  @NeedsScope('webhooks:write')
+  async enable(
+    @Req() request: FastifyRequest,
+    @Param('endpointId') endpointId: string,
+  ): Promise<unknown> {
+    const command = new EnableWebhookEndpoint(endpointId, contextOf(request))
+    return webhookEndpointView(await this.#commands.execute(command))
   }
 
   @Post('webhook-endpoints/:endpointId/test')

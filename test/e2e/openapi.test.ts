@@ -143,6 +143,7 @@ test('the answers about webhooks are as described', async () => {
   const { endpointId } = await ask<{ endpointId: string }>(api, request, 201, { body })
   await ask(api, 'GET /v1/webhook-endpoints', 200)
   await ask(api, `POST /v1/webhook-endpoints/${endpointId}/rotate`, 200)
+  await ask(api, `POST /v1/webhook-endpoints/${endpointId}/enable`, 200)
   const sent = await ask<{ deliveryId: string }>(
     api,
     `POST /v1/webhook-endpoints/${endpointId}/test`,

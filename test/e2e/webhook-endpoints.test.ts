@@ -150,6 +150,26 @@ test('an endpoint that answers 410 is disabled and gets nothing more', async () 
   expectProblem(await api.post(`/v1/webhook-endpoints/${endpointId}/test`), 409, 'conflict')
 })
 
+test('an endpoint that was disabled is enabled again, as often as it takes', async () => {
+  const hook = await receiver((count) => (count === 2 ? 204 : 410))
+  const { endpointId, secret: _, ...endpoint } = await register(hook.url, ['job.succeeded'])
+  const isDisabled = async () => (await listed())[0]?.status === 'disabled'
+  await api.run(sandbox())
+  await waitFor('the endpoint to be disabled', isDisabled)
+  const enable = `/v1/webhook-endpoints/${endpointId}/enable`
+  const enabled = expectStatus(await api.post<WebhookEndpointView>(enable), 200)
+  expect(enabled).toEqual({ ...endpoint, endpointId, status: 'enabled', disabledAt: null })
+  expect(expectStatus(await api.post(enable), 200)).toEqual(enabled)
+  await api.run(sandbox())
+  await received(hook, 2)
+  const { deliveryId } = await delivery('parked')
+  // What was parked is sent again, and says once more that nobody listens.
+  expectStatus(await api.post(`/v1/webhook-deliveries/${deliveryId}/replay`), 202)
+  await waitFor('the endpoint to be disabled again', isDisabled)
+  const other = await used.newOrg()
+  expectProblem(await other.api.post(enable), 404, 'not_found')
+})
+
 test('a failed delivery comes again under its id, and is not replayed meanwhile', async () => {
   const hook = await receiver((count) => (count === 1 ? 500 : 204))
   await register(hook.url, ['job.succeeded'])

@@ -101,6 +101,10 @@ export function disableEndpoint(endpointId: string): Of<'DisableWebhookEndpoint'
   return { type: 'DisableWebhookEndpoint', endpointId, deliveryId: 'd1', at: at(7) }
 }
 
+export function enableEndpoint(endpointId: string): Of<'EnableWebhookEndpoint'> {
+  return { type: 'EnableWebhookEndpoint', endpointId, at: at(8) }
+}
+
 /** A limit of an org: by default on its requests per minute. */
 export function limit(more: Partial<Limit> = {}): Limit {
   const terms = { scope: 'org', key: null, kind: 'requests', window: 'minute' } as const

@@ -106,7 +106,8 @@ const endpointCommand: fc.Arbitrary<AccountCommand> = fc.oneof(
   fc.tuple(endpointId, name('r', 9), time).map(([id, rotation, when]) => {
     return account.rotateSecret(id, rotation, when)
   }),
-  endpointId.map(account.disableEndpoint),
+  { arbitrary: endpointId.map(account.disableEndpoint), weight: 2 },
+  { arbitrary: endpointId.map(account.enableEndpoint), weight: 3 },
 )
 
 const limit: fc.Arbitrary<Limit> = fc
@@ -134,7 +135,7 @@ export const accountCommand: fc.Arbitrary<AccountCommand> = fc.oneof(
   { arbitrary: opening, weight: 2 },
   name('k', 3).map(account.issueKey),
   name('k', 3).map(account.revokeKey),
-  { arbitrary: endpointCommand, weight: 3 },
+  { arbitrary: endpointCommand, weight: 4 },
   { arbitrary: standingCommand, weight: 3 },
 )
 

@@ -169,6 +169,43 @@ describe('disabling an endpoint', () => {
   })
 })
 
+describe('enabling an endpoint', () => {
+  const disabled = [...registered, a.disableEndpoint('e1')]
+  test('that was disabled tells what it is to hear', () => {
+    const { url, events } = a.registerEndpoint('e1')
+    given(...disabled)
+      .when(a.enableEndpoint('e1'))
+      .then([
+        {
+          type: 'WebhookEndpointEnabled',
+          data: { endpointId: 'e1', url, events, enabledAt: at(8) },
+        },
+      ])
+    expect(endpointOf(...disabled, a.enableEndpoint('e1')).disabledAt).toBeNull()
+  })
+
+  test('that is enabled does nothing', () => {
+    given(...registered)
+      .when(a.enableEndpoint('e1'))
+      .doesNothing()
+    given(...disabled, a.enableEndpoint('e1'))
+      .when(a.enableEndpoint('e1'))
+      .doesNothing()
+  })
+
+  test('that was removed, or never was, is refused', () => {
+    given(...disabled, a.removeEndpoint('e1'))
+      .when(a.enableEndpoint('e1'))
+      .refuses('not_found')
+    given(open).when(a.enableEndpoint('e1')).refuses('not_found')
+  })
+
+  test('is not for ever: it may answer 410 again', () => {
+    const again = [...disabled, a.enableEndpoint('e1'), a.disableEndpoint('e1')]
+    expect(endpointOf(...again).disabledAt).toBe(at(7))
+  })
+})
+
 test('a snapshot keeps the endpoints', () => {
   const { state } = given(
     ...registered,

@@ -130,6 +130,23 @@ export const webhookRoutes: readonly Route[] = [
   },
   {
     method: 'post',
+    path: '/v1/webhook-endpoints/{endpointId}/enable',
+    operationId: 'enableWebhookEndpoint',
+    summary: 'Enable an endpoint again',
+    description:
+      'An endpoint that answers 410 is disabled: its `status` in the list says so. From now on ' +
+      'it gets what is new; what was parked meanwhile can be replayed.',
+    access: { scope: 'webhooks:write' },
+    answers: {
+      200: {
+        description: 'The endpoint, enabled now or before.',
+        content: json('WebhookEndpoint', example(jsonOf(endpoint))),
+      },
+    },
+    refusals: [noSuchEndpoint],
+  },
+  {
+    method: 'post',
     path: '/v1/webhook-endpoints/{endpointId}/test',
     operationId: 'testWebhookEndpoint',
     summary: 'Send a test to an endpoint',
@@ -147,7 +164,7 @@ export const webhookRoutes: readonly Route[] = [
         when: 'The endpoint is disabled.',
         error: new DomainError(
           'conflict',
-          'The endpoint answered 410 and is disabled; remove it and register it again.',
+          'The endpoint answered 410 and is disabled; enable it first.',
         ),
       },
     ],

@@ -104,6 +104,15 @@ describe('a registered endpoint', () => {
     expect(told(deliveries())).toEqual(['e1 job.started', 'e2 job.started', 'e2 job.succeeded'])
   })
 
+  test('that was enabled again hears of what comes then', async () => {
+    const { rows, account, job: event, deliveries } = world()
+    const all = [a.registerEndpoint('e1'), a.disableEndpoint('e1'), a.enableEndpoint('e1')]
+    const [opened, registered, disabled, enabled] = account(all)
+    await rows.page([opened!, registered!, disabled!, event(submitted()), event(job.started(1))])
+    await rows.page([enabled!, enabled!, event(job.succeeded)])
+    expect(told(deliveries())).toEqual(['e1 job.succeeded'])
+  })
+
   test('hears of no other org', async () => {
     const { rows, account, job: event, deliveries } = world()
     const mine = account([a.registerEndpoint('e1', { events: allTypes })])
