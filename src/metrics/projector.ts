@@ -1,3 +1,4 @@
+import type { Carriage } from '../profiles/profile.ts'
 import type { Stand } from '../queries/get-stand.ts'
 import type { Series } from './registry.ts'
 
@@ -15,6 +16,8 @@ export type ProjectorMetricsOptions = {
   /** Read models and reactions, by the names of their checkpoints. */
   readonly consumers: readonly string[]
   readonly readStand: () => Promise<Stand>
+  /** Null where nothing carries the log. */
+  readonly readCarriage: (() => Promise<Carriage>) | null
   readonly now: () => number
 }
 
@@ -26,6 +29,7 @@ export function openProjectorMetrics(
   options: ProjectorMetricsOptions,
 ): ProjectorMetrics {
   watchStand(series, options)
+  if (options.readCarriage) watchCarriage(series, options.readCarriage)
   const holes = series.count(
     'weir_projection_holes_total',
     'Events that a read model has missed: any is a fault.',
@@ -58,6 +62,27 @@ function watchStand(series: Series, options: ProjectorMetricsOptions): void {
     const stand = await readStand()
     shownAt = now()
     show(stand)
+  })
+}
+
+function watchCarriage(series: Series, read: () => Promise<Carriage>): void {
+  const lag = series.gauge('weir_relay_lag_events', 'Events that are not published to Kafka yet.')
+  const deadLetters = series.gauge(
+    'weir_dead_letters',
+    'Records that could not be read and were put aside, since the process began.',
+  )
+  const progress = series.gauge(
+    'weir_kafka_consumer_last_progress_timestamp_seconds',
+    'When a consumer of Kafka moved on the last time, seconds since the epoch.',
+    { consumer: [] },
+  )
+  series.refresh(async () => {
+    const carriage = await read()
+    lag(carriage.relayLag)
+    deadLetters(carriage.deadLetters)
+    for (const { consumer, progressAtMs } of carriage.consumers) {
+      progress(progressAtMs / 1_000, { consumer })
+    }
   })
 }
 

@@ -19,13 +19,16 @@ import { prepareBucket } from '../../infra/s3/bucket.ts'
 import { S3ObjectStore } from '../../infra/s3/object-store.ts'
 import { SystemClock } from '../../infra/system/clock.ts'
 import { SystemIds } from '../../infra/system/ids.ts'
-import { Relay } from '../../workers/relay.ts'
+import { Relay, relayLag } from '../../workers/relay.ts'
 import { SharedFeed } from '../../workers/shared-feed.ts'
 import { loadSecretKey } from '../config.ts'
 import type { Config } from '../config.ts'
 import { outbound } from './outbound.ts'
 import { connectionsMax, postgresParts } from './postgres-parts.ts'
 import type { Profile, ProfileWatch } from './profile.ts'
+
+/** Events that the lag of the relay counts at most. */
+const relayLagMax = 1_000
 
 /** EventStoreDB for the log, Kafka to carry it, Postgres for read models, S3 for results. */
 export function openCluster(config: Config, name: string, watch: ProfileWatch): Profile {
@@ -48,6 +51,7 @@ export function openCluster(config: Config, name: string, watch: ProfileWatch): 
   const kafka = new KafkaConnection({ ...cluster.kafka, clientId: application }, clock, report)
   const sender = new KafkaSender(kafka)
   const deadLetters = new DeadLetters(kafka, sender)
+  const checkpoint = new PostgresRelayCheckpoint(pool)
   const objects = new S3ObjectStore({ ...cluster.s3, clock })
   return {
     ...{ config, clock, ids, store, objects, secretKey, pipelines, newFeed },
@@ -56,11 +60,15 @@ export function openCluster(config: Config, name: string, watch: ProfileWatch): 
     partitions: new KafkaFeedPartitions({ connection: kafka, newHistory: newFeed, deadLetters }),
     carriers: () => {
       const publisher = new KafkaEventPublisher(kafka)
-      const checkpoint = new PostgresRelayCheckpoint(pool)
       const owner = ids.next()
       const feed = newFeed()
       return [new Relay({ feed, publisher, checkpoint, clock, owner, report }).loop()]
     },
+    carriage: async () => ({
+      relayLag: await relayLag({ feed: newFeed(), checkpoint }, relayLagMax),
+      consumers: kafka.progress(),
+      deadLetters: deadLetters.count,
+    }),
     servedObjects: null,
     signals: new KafkaSignals(kafka, sender),
     announcer: new KafkaAnnouncer(kafka, sender),

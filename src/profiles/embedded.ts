@@ -20,7 +20,7 @@ import { outbound } from './outbound.ts'
 import { connectionsMax, postgresParts } from './postgres-parts.ts'
 import type { Profile, ProfileWatch } from './profile.ts'
 
-/** Everything on one machine: Postgres for the log, read models and signals, a folder for results. */
+/** One machine: Postgres for the log, read models and signals; a folder for results. */
 export function openEmbedded(config: Config, name: string, watch: ProfileWatch): Profile {
   const { databaseUrl } = config
   if (databaseUrl === undefined) throw new Error('the embedded profile needs DATABASE_URL')
@@ -43,6 +43,7 @@ export function openEmbedded(config: Config, name: string, watch: ProfileWatch):
     ...outbound(config, { pipelines, clock, secretKey }),
     partitions: new WholeLog(newFeed),
     carriers: () => [],
+    carriage: null,
     servedObjects: objects,
     signals: new PostgresSignals(pool, listener),
     announcer: new PostgresAnnouncer(pool),

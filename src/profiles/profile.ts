@@ -36,6 +36,8 @@ export type Profile = {
   readonly partitions: FeedPartitions
   /** Loops of a projector that carry the log to where it is followed. */
   readonly carriers: () => readonly Loop[]
+  /** How they get on; null where nothing carries the log. */
+  readonly carriage: (() => Promise<Carriage>) | null
   readonly objects: ObjectStore
   readonly servedObjects: ServedObjectStore | null
   readonly sql: Sql
@@ -56,6 +58,16 @@ export type Profile = {
   /** Removes what killed processes left in the object store. */
   readonly sweepObjects: () => Promise<void>
   readonly close: () => Promise<void>
+}
+
+/** How the log gets from the event store to those who follow it. */
+export type Carriage = {
+  /** Events that are not published yet, as far as they are counted. */
+  readonly relayLag: number
+  /** What this process consumes, and when it moved on last. */
+  readonly consumers: readonly { readonly consumer: string; readonly progressAtMs: number }[]
+  /** Records that could not be read, since this process began. */
+  readonly deadLetters: number
 }
 
 /** Sees what the adapters of a process do. */

@@ -14,16 +14,19 @@ import type { Sql } from '../queries/sql.ts'
 /** Reactions that keep a checkpoint of their own beside the read models. */
 const reactions = ['settlement']
 
+type StandPorts = 'config' | 'sql' | 'newFeed' | 'clock' | 'carriage'
+
 /** Opens what the projector shows on its metrics port. */
 export function openProjectorSeries(
   series: Series,
-  { config, sql, newFeed, clock }: Pick<Profile, 'config' | 'sql' | 'newFeed' | 'clock'>,
+  { config, sql, newFeed, clock, carriage }: Pick<Profile, StandPorts>,
   readModels: readonly string[],
 ): ProjectorMetrics {
   return openProjectorMetrics(series, {
     jobTypes: [...enabledJobTypes({ sandbox: config.isSandboxOn }).keys()],
     consumers: [...readModels, ...reactions],
     readStand: () => getStand({ sql, newFeed, clock }),
+    readCarriage: carriage,
     now: () => clock.now(),
   })
 }
