@@ -1,12 +1,17 @@
 import { S3Client } from '@aws-sdk/client-s3'
+import { Gate } from './gate.ts'
 
-const connectTimeoutMs = 3_000
+const connectTimeoutMs = 5_000
 /** From the start of a request to the head of its answer, so it has to send a part's bytes too. */
 const requestTimeoutMsDefault = 60_000
 /** Without a byte in either direction; a slow reader of a body makes no traffic for a while. */
 const silenceMsMax = 120_000
 const attemptsMax = 5
-const socketsMax = 128
+/**
+ * Requests on their way at a time; the others wait here. In the queue for a socket they would be
+ * taken for connections that cannot be made: of 600 at once some failed on a busy machine.
+ */
+const requestsAtOnceMax = 64
 
 /** Where the bucket is and who we are there. */
 export type S3Options = {
@@ -35,7 +40,7 @@ const silentLogger = { trace: silent, debug: silent, info: silent, warn: silent,
 export function openClient(options: S3Options): S3Client {
   process.env[warningSwitch] ??= 'true'
   const { region, endpoint, credentials, isPathStyle } = options
-  return new S3Client({
+  const client = new S3Client({
     region,
     forcePathStyle: isPathStyle,
     maxAttempts: attemptsMax,
@@ -48,12 +53,20 @@ export function openClient(options: S3Options): S3Client {
       requestTimeout: options.requestTimeoutMs ?? requestTimeoutMsDefault,
       throwOnRequestTimeout: true,
       socketTimeout: silenceMsMax,
-      httpAgent: { keepAlive: true, maxSockets: socketsMax },
-      httpsAgent: { keepAlive: true, maxSockets: socketsMax },
+      // Bodies that are being read have sockets beyond those of the requests.
+      httpAgent: { keepAlive: true, maxSockets: Infinity },
+      httpsAgent: { keepAlive: true, maxSockets: Infinity },
       logger: silentLogger,
     },
     ...(endpoint === undefined ? {} : { endpoint }),
     // The SDK writes into what it is given.
     ...(credentials === undefined ? {} : { credentials: { ...credentials } }),
   })
+  const gate = new Gate(requestsAtOnceMax)
+  // Innermost: who waits for another attempt keeps nobody out.
+  client.middlewareStack.add((next) => (args) => gate.run(() => next(args)), {
+    step: 'deserialize',
+    priority: 'low',
+  })
+  return client
 }

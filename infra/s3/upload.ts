@@ -19,7 +19,6 @@ export const partBytes = 8 * 1024 * 1024
 const partsAtOnceMax = 4
 /** Of one process: what waits here holds a part in memory each. */
 const largeAtOnceMax = 8
-const smallAtOnceMax = 64
 
 /** The name of the metadata that holds the hash, as `x-amz-meta-sha256`. */
 export const hashMetadata = 'sha256'
@@ -35,7 +34,6 @@ export type Upload = {
 export class Uploader {
   readonly #s3: S3Client
   readonly #bucket: string
-  readonly #small = new Gate(smallAtOnceMax)
   readonly #large = new Gate(largeAtOnceMax)
 
   constructor(s3: S3Client, bucket: string) {
@@ -51,8 +49,8 @@ export class Uploader {
   async send(upload: Upload): Promise<void> {
     const { bytes } = upload.object
     if (bytes > partBytes) return this.#inParts(upload)
-    const gate = bytes > memoryBytesMax ? this.#large : this.#small
-    return gate.run(() => this.#atOnce(upload))
+    if (bytes > memoryBytesMax) return this.#large.run(() => this.#atOnce(upload))
+    return this.#atOnce(upload)
   }
 
   async #atOnce(upload: Upload): Promise<void> {

@@ -221,6 +221,21 @@ describeS3('S3 behind a bad network', () => {
     expect([stranger, nowhere, lost].map((error) => (error as Error).cause)).toEqual([...Array(3)])
   })
 
+  test('many requests at once wait for each other, not for a connection', async () => {
+    let [running, most] = [0, 0]
+    proxy.fateOf = async () => {
+      running += 1
+      most = Math.max(most, running)
+      await clock.sleep(100)
+      running -= 1
+      return { status: 404, body: '' }
+    }
+    const heads = await Promise.all(Array.from({ length: 300 }, () => store.head(newKey())))
+    expect(heads).toEqual(Array(300).fill(null))
+    expect(proxy.seen).toHaveLength(300)
+    expect(most).toBeLessThanOrEqual(64)
+  })
+
   test('a bucket is made once, and lets pages of the origins in', async () => {
     const another = { ...bucket, bucket: `weir-test-${randomBytes(6).toString('hex')}` }
     expect(await prepareBucket(another, [])).toBe(true)
