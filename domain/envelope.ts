@@ -25,6 +25,9 @@ export type NewEvent = {
   readonly meta: EventMeta
 }
 
+/** An event that comes out of another log, and keeps the time at which that one took it. */
+export type CarriedEvent = NewEvent & { readonly recordedAt: string }
+
 /** An event of the log. */
 export type RecordedEvent = NewEvent & {
   readonly stream: string
@@ -32,6 +35,6 @@ export type RecordedEvent = NewEvent & {
   readonly revision: number
   /** Opaque place in the whole log; compare only through the EventFeed port. */
   readonly position: string
-  /** When the log took it: ISO 8601 with milliseconds, from the log's own clock. */
+  /** When the log first took it: ISO 8601 with milliseconds, from the log's own clock. */
   readonly recordedAt: string
 }

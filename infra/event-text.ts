@@ -1,4 +1,4 @@
-import type { EventMeta, NewEvent, RecordedEvent } from '../domain/envelope.ts'
+import type { CarriedEvent, EventMeta, NewEvent, RecordedEvent } from '../domain/envelope.ts'
 import type { JsonObject } from '../domain/json.ts'
 import { isoTime } from '../domain/ports/clock.ts'
 import {
@@ -14,10 +14,12 @@ export type EventText = {
   readonly type: string
   readonly data: string
   readonly meta: string
+  /** When another log took it, ms since the epoch; null for an event that is new. */
+  readonly carriedMs: number | null
 }
 
 /** A stored event and its place. */
-export type RecordedText = EventText & {
+export type RecordedText = Omit<EventText, 'carriedMs'> & {
   readonly stream: string
   readonly revision: number
   readonly position: string
@@ -40,7 +42,7 @@ const revisionMax = 2 ** 31 - 1 - appendCountMax
 export function encodeAppend(
   stream: string,
   expected: number,
-  events: readonly NewEvent[],
+  events: readonly (NewEvent | CarriedEvent)[],
 ): readonly EventText[] {
   assertName('stream', stream)
   assertRevision(expected, NO_STREAM)
@@ -57,7 +59,7 @@ function bytesOf({ type, data, meta }: EventText): number {
   return 2 * type.length + Buffer.byteLength(data) + Buffer.byteLength(meta)
 }
 
-function encodeEvent(event: NewEvent): EventText {
+function encodeEvent(event: NewEvent | CarriedEvent): EventText {
   if (!uuidPattern.test(event.id)) throw new RangeError(`event id ${event.id} is not a uuid`)
   assertName('event type', event.type)
   return {
@@ -65,7 +67,14 @@ function encodeEvent(event: NewEvent): EventText {
     type: event.type,
     data: JSON.stringify(event.data),
     meta: JSON.stringify(event.meta),
+    carriedMs: 'recordedAt' in event ? carriedMs(event) : null,
   }
+}
+
+function carriedMs({ id, recordedAt }: CarriedEvent): number {
+  const ms = Date.parse(recordedAt)
+  if (Number.isNaN(ms)) throw new RangeError(`event ${id} was recorded at ${recordedAt}`)
+  return ms
 }
 
 export function decodeEvent(text: RecordedText): RecordedEvent {

@@ -1,4 +1,4 @@
-import type { NewEvent, RecordedEvent } from '../envelope.ts'
+import type { CarriedEvent, NewEvent, RecordedEvent } from '../envelope.ts'
 
 /** Expected revision of a stream that must not exist yet. */
 export const NO_STREAM = -1
@@ -55,7 +55,7 @@ export abstract class EventStore {
   abstract append(
     stream: string,
     expectedRevision: number,
-    events: readonly NewEvent[],
+    events: readonly (NewEvent | CarriedEvent)[],
   ): Promise<number>
 
   /**

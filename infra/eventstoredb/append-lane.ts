@@ -5,6 +5,7 @@ import type { BatchAppendReq, BatchAppendResp } from '@eventstore/db-client/gene
 import type { ClientDuplexStream } from '@grpc/grpc-js'
 import { NO_STREAM, RevisionConflict, UnknownOutcome } from '../../domain/ports/event-store.ts'
 import type { EventText } from '../event-text.ts'
+import { metaText } from './our-event.ts'
 import type { EventStoreDbConnection, Link } from './connection.ts'
 
 /** An append under way. It is over when it was settled or given up; what comes later is ignored. */
@@ -133,12 +134,13 @@ function request({ correlationId, streamName, expected, events }: Append): Batch
   return message
 }
 
-function proposal({ id, type, data, meta }: EventText): BatchAppendReq.ProposedMessage {
+function proposal(event: EventText): BatchAppendReq.ProposedMessage {
+  const { id, type, data } = event
   const message = new streams.BatchAppendReq.ProposedMessage()
   message.setId(createUUID(id))
   message.getMetadataMap().set('type', type).set('content-type', 'application/json')
   message.setData(Buffer.from(data))
-  message.setCustomMetadata(Buffer.from(meta))
+  message.setCustomMetadata(Buffer.from(metaText(event)))
   return message
 }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import shared from '@eventstore/db-client/generated/shared_pb.js'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
-import type { NewEvent, RecordedEvent } from '../../domain/envelope.ts'
+import type { CarriedEvent, NewEvent, RecordedEvent } from '../../domain/envelope.ts'
 import { EventStore, readCountMax, UnknownOutcome } from '../../domain/ports/event-store.ts'
 import { assertReadable, encodeAppend } from '../event-text.ts'
 import type { EventText } from '../event-text.ts'
@@ -33,7 +33,7 @@ export class EventStoreDbEventStore extends EventStore {
   override async append(
     stream: string,
     expectedRevision: number,
-    events: readonly NewEvent[],
+    events: readonly (NewEvent | CarriedEvent)[],
   ): Promise<number> {
     const texts = encodeAppend(stream, expectedRevision, events)
     await this.#append(stream, expectedRevision, texts)

@@ -1,10 +1,12 @@
 import { parseUUID } from '@eventstore/db-client/dist/utils/grpcUUID.js'
 import type { ReadResp } from '@eventstore/db-client/generated/streams_pb.js'
 import type { EventMeta, RecordedEvent } from '../../domain/envelope.ts'
-import { decodeEvent } from '../event-text.ts'
+import { isoTime } from '../../domain/ports/clock.ts'
+import { decodeEvent, type EventText } from '../event-text.ts'
 
 /** What stream reads of servers before 22.6 have in place of a position. */
 export const noPosition = String(2n ** 64n - 1n)
+const carriedKey = 'weirRecordedMs'
 /** The server counts time in units of 100 ns. */
 const ticksPerMs = 10_000
 
@@ -32,10 +34,24 @@ export function ourEvent(
       meta,
       recordedMs: Math.floor(Number(metadata.get('created') ?? 0) / ticksPerMs),
     })
-    return isEnvelope(event.meta) ? event : null
+    return isEnvelope(event.meta) ? inItsTime(event) : null
   } catch {
     return null
   }
+}
+
+/**
+ * The metadata as the server gets it. The time of an event out of another log is hidden in it: the
+ * server's own cannot be set.
+ */
+export function metaText({ meta, carriedMs }: EventText): string {
+  return carriedMs === null ? meta : `{"${carriedKey}":${carriedMs},${meta.slice(1)}`
+}
+
+function inItsTime(event: RecordedEvent): RecordedEvent {
+  if (!(carriedKey in event.meta)) return event
+  const { [carriedKey]: ms, ...meta } = event.meta as EventMeta & { [carriedKey]: number }
+  return { ...event, meta, recordedAt: isoTime(ms) }
 }
 
 function isEnvelope({ orgId, actor, at, schema }: Partial<EventMeta>): boolean {

@@ -1,4 +1,4 @@
-import type { NewEvent, RecordedEvent } from '../../domain/envelope.ts'
+import type { CarriedEvent, NewEvent, RecordedEvent } from '../../domain/envelope.ts'
 import { EventStore, readCountMax, RevisionConflict } from '../../domain/ports/event-store.ts'
 import { assertReadable, decodeEvent, encodeAppend } from '../event-text.ts'
 import type { MemoryEventLog } from './event-log.ts'
@@ -15,7 +15,7 @@ export class MemoryEventStore extends EventStore {
   override async append(
     stream: string,
     expectedRevision: number,
-    events: readonly NewEvent[],
+    events: readonly (NewEvent | CarriedEvent)[],
   ): Promise<number> {
     const texts = encodeAppend(stream, expectedRevision, events)
     const there = this.#log.streams.get(stream) ?? []
@@ -23,8 +23,11 @@ export class MemoryEventStore extends EventStore {
     if (there.length === first) {
       // Memory has no clock of its own: what is appended is recorded when it was booked.
       const recordedMs = Date.parse(events.at(-1)?.meta.at ?? '')
-      const place = { stream, recordedMs }
-      this.#log.add(texts.map((text, at) => ({ ...text, ...place, revision: first + at })))
+      this.#log.add(
+        texts.map(({ carriedMs, ...text }, at) => {
+          return { ...text, stream, revision: first + at, recordedMs: carriedMs ?? recordedMs }
+        }),
+      )
     } else if (!texts.every((text, at) => there[first + at]?.id === text.id)) {
       throw new RevisionConflict(stream, expectedRevision)
     }

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { NewEvent, RecordedEvent } from '../../domain/envelope.ts'
+import type { CarriedEvent, NewEvent, RecordedEvent } from '../../domain/envelope.ts'
 import {
   appendCountMax,
   EventStore,
@@ -79,11 +79,11 @@ export class PostgresEventStore extends EventStore {
   override async append(
     stream: string,
     expectedRevision: number,
-    events: readonly NewEvent[],
+    events: readonly (NewEvent | CarriedEvent)[],
   ): Promise<number> {
     const texts = encodeAppend(stream, expectedRevision, events)
     const bytes = texts.reduce((sum, text) => sum + text.data.length + text.meta.length, 0)
-    return await new Promise((resolve, reject) => {
+    const revision = await new Promise<number>((resolve, reject) => {
       this.#appends.add({
         stream,
         expected: expectedRevision,
@@ -93,6 +93,8 @@ export class PostgresEventStore extends EventStore {
         reject,
       })
     })
+    if (texts.some(({ carriedMs }) => carriedMs !== null)) await this.#keepTimes(stream, texts)
+    return revision
   }
 
   override async read(stream: string, fromRevision: number): Promise<readonly RecordedEvent[]> {
@@ -100,6 +102,26 @@ export class PostgresEventStore extends EventStore {
     return await new Promise((resolve, reject) => {
       this.#reads.add({ stream, fromRevision, resolve, reject })
     })
+  }
+
+  /**
+   * Events out of another log keep their time. That is rare, so the procedure of all appends does
+   * not know of it: when this fails, the append is repeated and so is this.
+   */
+  async #keepTimes(stream: string, texts: readonly EventText[]): Promise<void> {
+    const carried = texts.filter(({ carriedMs }) => carriedMs !== null)
+    const ids = carried.map(({ id }) => id)
+    const times = carried.map(({ carriedMs }) => new Date(carriedMs ?? 0))
+    try {
+      await this.#pool.query({
+        text: `UPDATE event e SET recorded_at = c.at
+          FROM unnest($2::uuid[], $3::timestamptz[]) AS c (id, at)
+          WHERE e.stream = $1 AND e.id = c.id`,
+        values: [stream, ids, times],
+      })
+    } catch (cause) {
+      throw new UnknownOutcome('the times of events were not kept', { cause })
+    }
   }
 
   #selectAppends(): Selection<Append> {

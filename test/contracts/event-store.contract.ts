@@ -276,6 +276,18 @@ function contents(given: () => EventStore): void {
       expect(await given().read(stream, 0)).toEqual([])
     })
 
+    test('an event out of another log keeps its time, also when it is appended again', async () => {
+      const stream = newStream()
+      const recordedAt = '2021-02-03T04:05:06.789Z'
+      const [carried, fresh] = [{ ...newEvent(), recordedAt }, newEvent()]
+      await given().append(stream, NO_STREAM, [carried, fresh])
+      await given().append(stream, NO_STREAM, [carried, fresh])
+      const [first, second] = await given().read(stream, 0)
+      expect(first).toMatchObject(carried)
+      expect(first?.meta).toEqual(carried.meta)
+      expect(second?.recordedAt).not.toBe(recordedAt)
+    })
+
     test('what the caller changes afterwards does not change the log', async () => {
       const stream = newStream()
       const list = [1]
