@@ -75,6 +75,12 @@ export abstract class LeaseStore {
 
   /** Forgets ended leases of jobs that left the queue. Returns how many. */
   abstract forget(limit: number): Promise<number>
+
+  /**
+   * Goes on where leases of the same log were kept elsewhere: those of running jobs are over, and
+   * epochs grow beyond `epochMax`. Does nothing for a job that has a lease; safe to repeat.
+   */
+  abstract adopt(running: readonly Lease[], epochMax: number): Promise<void>
 }
 
 export type ReleasedLease = {

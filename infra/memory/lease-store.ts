@@ -135,6 +135,15 @@ export class MemoryLeaseStore extends LeaseStore {
     return ended.length
   }
 
+  override async adopt(running: readonly Lease[], epochMax: number): Promise<void> {
+    this.#epoch = Math.max(this.#epoch, epochMax)
+    for (const lease of running) {
+      if (this.#kept.has(lease.jobId)) continue
+      const ended = { owner: null, expiresAt: Number.MAX_SAFE_INTEGER, revision: 0 }
+      this.#kept.set(lease.jobId, { lease, ...ended })
+    }
+  }
+
   #slots({ now, providers }: Claim): Slots {
     type LimitRow = { readonly orgId: string; readonly limits: readonly ConcurrencyLimit[] }
     const rows = this.#limits() as unknown as readonly LimitRow[]

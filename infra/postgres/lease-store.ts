@@ -176,6 +176,24 @@ export class PostgresLeaseStore extends LeaseStore {
     })
     return rowCount ?? 0
   }
+
+  override async adopt(running: readonly Lease[], epochMax: number): Promise<void> {
+    await this.#pool.query({
+      text: `SELECT setval('lease_epoch', greatest($1, last_value)) FROM lease_epoch WHERE $1 > 0`,
+      values: [epochMax],
+    })
+    await this.#pool.query({
+      text: `INSERT INTO job_lease (job_id, org_id, job_type, epoch, revision)
+        SELECT l.*, 0 FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS l
+        ON CONFLICT (job_id) DO NOTHING`,
+      values: [
+        running.map(({ jobId }) => jobId),
+        running.map(({ orgId }) => orgId),
+        running.map(({ jobType }) => jobType),
+        running.map(({ epoch }) => epoch),
+      ],
+    })
+  }
 }
 
 function toLease(row: LeaseRow): Lease {

@@ -51,6 +51,7 @@ export function leaseStoreContract(given: () => LeaseWorld): void {
   epochs(given)
   renewing(given)
   ending(given)
+  adopting(given)
   deadlines(given)
 }
 
@@ -498,6 +499,45 @@ function ending(given: () => LeaseWorld): void {
       expect(await expired(world, world.now)).toEqual([])
     })
   })
+}
+
+function adopting(given: () => LeaseWorld): void {
+  const { put, claim, claimOne, release, expired } = tools(given)
+
+  describe('what another installation of the log left', () => {
+    test('is over where it runs, and goes on with newer epochs', async () => {
+      const world = newWorld()
+      const running = queued(world, { state: 'running', revision: 4 })
+      const waiting = queued(world, { revision: 7 })
+      await put(running, waiting)
+      const { jobId, orgId, jobType } = running
+      const epochMax = (await newestEpoch()) + 1_000
+      const lease = { jobId, orgId, jobType, epoch: epochMax - 3 }
+      await given().leases.adopt([lease], epochMax)
+      await given().leases.adopt([lease], epochMax)
+      expect(await expired(world, world.now)).toEqual([{ ...lease, owner: null }])
+      expect((await claimOne(world)).epoch).toBeGreaterThan(epochMax)
+      await release(lease, 5)
+      await put({ ...running, state: 'queued', revision: 5 })
+      expect(jobIds(await claim(world))).toEqual([jobId])
+    })
+
+    test('changes no lease that is held, and takes no epoch back', async () => {
+      const world = newWorld()
+      await put(queued(world))
+      const held = await claimOne(world)
+      await given().leases.adopt([{ ...held, epoch: 0 }], 1)
+      await given().leases.adopt([], 0)
+      expect(await expired(world, world.now)).toEqual([])
+      expect(await newestEpoch()).toBeGreaterThan(held.epoch)
+    })
+  })
+
+  async function newestEpoch(): Promise<number> {
+    const world = newWorld()
+    await put(queued(world))
+    return (await claimOne(world)).epoch
+  }
 }
 
 function deadlines(given: () => LeaseWorld): void {
