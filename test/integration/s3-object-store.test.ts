@@ -15,7 +15,8 @@ import { SystemClock } from '../../infra/system/clock.ts'
 import { bytesOf, inChunks, newKey, sha256 } from '../contracts/object-store.contract.ts'
 import { newBucket } from '../support/bucket.ts'
 import { describeS3, s3 } from '../support/describe-s3.ts'
-import { ownS3Server, type S3Server } from '../support/s3-server.ts'
+import type { S3Server } from '../support/s3-access.ts'
+import { ownS3Server } from '../support/s3-server.ts'
 import { startS3Proxy, type S3Proxy } from '../support/s3-proxy.ts'
 
 const clock = new SystemClock()

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { prepareBucket } from '../../infra/s3/bucket.ts'
 import type { S3Options } from '../../infra/s3/client.ts'
-import type { S3Access } from './s3-server.ts'
+import type { S3Access } from './s3-access.ts'
 
 /** A new bucket on the server, as a store is told of it. */
 export async function newBucket(access: S3Access | null): Promise<S3Options> {

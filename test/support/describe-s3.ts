@@ -1,5 +1,6 @@
 import { describe } from '@jest/globals'
-import { sharedS3, type S3Access } from './s3-server.ts'
+import type { S3Access } from './s3-access.ts'
+import { sharedS3 } from './s3-server.ts'
 
 /** The S3 server of the run; null when this machine can have none. */
 export const s3 = await found()

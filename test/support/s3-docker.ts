@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { GenericContainer, getContainerRuntimeClient, Wait } from 'testcontainers'
 import { removeContainer } from './end-shared.ts'
 import type { RunPlace } from './once-in-run.ts'
-import { ownAccount, type S3Server } from './s3-server.ts'
+import { ownAccount, type S3Server } from './s3-access.ts'
 
 const image = 'versity/versitygw:v1.8.0'
 const portInside = 7070

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePorts } from './free-ports.ts'
 import { onceInRun, type RunPlace } from './once-in-run.ts'
+import { ownAccount, type S3Access, type S3Server } from './s3-access.ts'
 import { versitygwProgram } from './versitygw.ts'
 import { waitFor } from './wait-for.ts'
 import { isWatchedAlive, killWatched, startWatched } from './watched-process.ts'
@@ -20,31 +21,6 @@ const healthLimitMs = 30_000
 const sharedLimitMs = 600_000
 
 const isDockerLikely = 'DOCKER_HOST' in process.env || existsSync('/var/run/docker.sock')
-
-/** What a client of an S3 server needs to know. */
-export interface S3Access {
-  readonly endpoint: string
-  readonly region: string
-  readonly accessKeyId: string
-  readonly secretAccessKey: string
-}
-
-/** A server that a test may break. Its data outlive a kill. */
-export interface S3Server {
-  readonly access: S3Access
-  start(): Promise<void>
-  /** Without a word, as `kill -9` does. `start` brings it back at the same address. */
-  kill(): Promise<void>
-  /** Ends it and removes its data. */
-  stop(): Promise<void>
-}
-
-/** The account of servers that tests start themselves. */
-export const ownAccount = {
-  region: 'us-east-1',
-  accessKeyId: 'weir-test',
-  secretAccessKey: 'weir-test-secret',
-}
 
 /** The S3 server that all test files of a run share; started for whoever asks first. */
 export async function sharedS3(): Promise<S3Access> {

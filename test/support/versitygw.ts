@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { constants, existsSync } from 'node:fs'
-import { copyFile, link, mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
+import { chmod, copyFile, link, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
 import { homedir, setPriority } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -9,9 +9,12 @@ import { root } from './repository.ts'
 const version = 'v1.8.0'
 const fileName = `versitygw-${version}`
 const source = `github.com/versity/versitygw/cmd/versitygw@${version}`
+/** What its go.mod asks for. */
+const goVersion = 'go1.25.0'
 const repositoryCache = join(root, '.cache')
 const buildNiceness = 10
 const outputTailLength = 2_000
+const execute = promisify(execFile)
 
 /**
  * The path of versitygw, a real S3 server over a folder: from the cache of this clone, else from
@@ -41,13 +44,11 @@ async function userCache(): Promise<string> {
 }
 
 async function build(cache: string, target: string): Promise<void> {
-  await promisify(execFile)('go', ['version']).catch((cause: unknown) => {
-    throw new Error('Go, which would build it, is not installed.', { cause })
-  })
+  const go = await goProgram(cache)
   process.stderr.write(`Building ${source}; this takes two minutes, once …\n`)
   const folder = await mkdtemp(join(cache, 'build-'))
   try {
-    await runGo(['install', '-ldflags=-s -w', source], { GOBIN: folder, CGO_ENABLED: '0' })
+    await runBuild(go, { GOBIN: folder, CGO_ENABLED: '0' })
     // Two test runs may build at the same time; each replaces the file as a whole.
     await rename(join(folder, 'versitygw'), target)
   } finally {
@@ -55,20 +56,43 @@ async function build(cache: string, target: string): Promise<void> {
   }
 }
 
-async function runGo(args: readonly string[], env: Record<string, string>): Promise<void> {
-  const go = spawn('go', args, {
-    env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  if (go.pid !== undefined) setPriority(go.pid, buildNiceness)
+/**
+ * A Go that is new enough: any since 1.21 fetches what a program asks for by itself. An older one,
+ * as stable Linux distributions have, fetches a newer one when it is told to, as the module it is.
+ */
+async function goProgram(cwd: string): Promise<string> {
+  const installed = await execute('go', ['env', 'GOVERSION', 'GOOS', 'GOARCH'], { cwd }).catch(
+    (cause: unknown) => {
+      throw new Error('Go, which would build it, is not installed.', { cause })
+    },
+  )
+  const [version = '', system = '', machine = ''] = installed.stdout.split('\n')
+  if (Number(/^go1\.(\d+)/.exec(version)?.[1]) >= 21) return 'go'
+  const toolchain = `golang.org/toolchain@v0.0.1-${goVersion}.${system}-${machine}`
+  const { stdout } = await execute('go', ['mod', 'download', '-json', toolchain], { cwd })
+  const { Dir: folder } = JSON.parse(stdout) as { Dir: string }
+  // Modules hold no programs, so to Go these are files like others.
+  for (const programs of ['bin', join('pkg', 'tool', `${system}_${machine}`)]) {
+    for (const name of await readdir(join(folder, programs))) {
+      await chmod(join(folder, programs, name), 0o755)
+    }
+  }
+  return join(folder, 'bin', 'go')
+}
+
+async function runBuild(go: string, settings: Record<string, string>): Promise<void> {
+  const { GOROOT: _ofAnotherGo, ...inherited } = process.env
+  const env = { ...inherited, ...settings }
+  const child = spawn(go, ['install', '-ldflags=-s -w', source], { env, stdio: 'pipe' })
+  if (child.pid !== undefined) setPriority(child.pid, buildNiceness)
   let output = ''
   const note = (chunk: Buffer): void => {
     output = (output + chunk.toString()).slice(-outputTailLength)
   }
-  go.stdout.on('data', note)
-  go.stderr.on('data', note)
+  child.stdout.on('data', note)
+  child.stderr.on('data', note)
   const code = await new Promise<number | null>((resolve, reject) => {
-    go.once('error', reject).once('close', resolve)
+    child.once('error', reject).once('close', resolve)
   })
   if (code !== 0) throw new Error(`Go could not build ${source}:\n${output}`)
 }
