@@ -13,6 +13,8 @@ export interface Client {
   readonly submit: (org: Org) => Promise<string>
   /** Submits `count` jobs in one request; resolves with their ids. */
   readonly submitBatch: (org: Org, count: number) => Promise<string[]>
+  /** Has one job accepted that is not run now. */
+  readonly accept: (org: Org) => Promise<void>
   readonly balance: (org: Org) => Promise<Balance>
 }
 
@@ -30,6 +32,7 @@ export function connect(stack: Stack, connections: number): Client {
     return parse(json)
   }
   const one = JSON.stringify(jobBody)
+  const accepted = JSON.stringify(stack.accept.body)
   return {
     submit: async (org) => text(await call('POST', stack.paths.submit, org, one), 'jobId'),
     submitBatch: async (org, count) => {
@@ -40,6 +43,9 @@ export function connect(stack: Stack, connections: number): Client {
         if (status !== 202) throw new Error(`a job of a batch was refused: ${String(status)}`)
         return text(job, 'jobId')
       })
+    },
+    accept: async (org) => {
+      await call('POST', stack.accept.path, org, accepted)
     },
     balance: async (org) => {
       const answer = await call('GET', stack.paths.balance, org)

@@ -4,13 +4,16 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { cleanUp, cleanUpOnSignals, onCleanup, scoped } from './cleanup.ts'
+import { runAcceptance } from './acceptance.ts'
+import type { AcceptanceRun } from './acceptance.ts'
 import { connect, listen } from './client.ts'
 import { runFullPath } from './full-path.ts'
 import type { FullPathRun } from './full-path.ts'
 import { describeMachine } from './machine.ts'
+import { memoryBytes } from './processes.ts'
 import { render } from './report.ts'
-import type { Results } from './report.ts'
-import type { StackFactory } from './stack.ts'
+import type { MemoryRun, Results } from './report.ts'
+import type { Stack, StackFactory } from './stack.ts'
 import { bullmqPeer, redisIsInstalled } from './stacks/bullmq.ts'
 import { weir } from './stacks/weir.ts'
 import { runStartLatency, signalTap } from './start-latency.ts'
@@ -105,7 +108,9 @@ function workFolder(): string {
 }
 
 interface Round {
+  readonly memory: MemoryRun
   readonly fullPath: FullPathRun[]
+  readonly acceptance: AcceptanceRun[]
   readonly startLatency: StartLatencyRun
 }
 
@@ -121,11 +126,26 @@ async function runRound(factory: StackFactory, folder: string, plan: Plan): Prom
     tap.onSignal(signal)
   })
   const { jobs, connections, batchSize } = plan
+  const memory = memoryOf(stack)
   const run = (count: number, size: number): Promise<FullPathRun> =>
     runFullPath(stack, client, watched, { jobs: count, connections, batchSize: size })
   await run(plan.warmUpJobs, 1)
   const startLatency = await runStartLatency(stack, client, tap, plan.latencySamples)
-  return { startLatency, fullPath: [await run(jobs, 1), await run(jobs, batchSize)] }
+  const fullPath = [await run(jobs, 1), await run(jobs, batchSize)]
+  const accept = (orgs: number): Promise<AcceptanceRun> =>
+    runAcceptance(stack, client, { jobs, connections, orgs })
+  const acceptance = [await accept(plan.orgs), await accept(1)]
+  return { memory, startLatency, fullPath, acceptance }
+}
+
+function memoryOf(stack: Stack): MemoryRun {
+  const bytes: Record<string, number> = {}
+  for (const { pid } of stack.processes) {
+    for (const [name, used] of memoryBytes(pid, stack.label)) {
+      bytes[name] = (bytes[name] ?? 0) + used
+    }
+  }
+  return { stack: stack.name, bytes }
 }
 
 async function main(): Promise<void> {
@@ -148,6 +168,8 @@ async function main(): Promise<void> {
     machine,
     fullPath: rounds.flatMap(({ fullPath }) => fullPath),
     startLatency: rounds.map(({ startLatency }) => startLatency),
+    acceptance: rounds.flatMap(({ acceptance }) => acceptance),
+    memory: rounds.map(({ memory }) => memory),
   }
   process.stdout.write(`\n${render(results)}\nsaved as ${save(results)}\n`)
 }

@@ -184,6 +184,29 @@ export function cpuSeconds(
   return used
 }
 
+/** Memory that the processes below `root` use of their own, bytes, by the same labels. */
+export function memoryBytes(
+  root: number,
+  label: (title: string) => string | null,
+): Map<string, number> {
+  const used = new Map<string, number>()
+  for (const pid of tree(root)) {
+    const name = label(title(pid)) ?? 'other'
+    used.set(name, (used.get(name) ?? 0) + proportionalBytes(pid))
+  }
+  return used
+}
+
+/** Shared pages count in parts (proc(5): smaps_rollup, Pss). */
+function proportionalBytes(pid: number): number {
+  try {
+    const text = readFileSync(`/proc/${String(pid)}/smaps_rollup`, 'utf8')
+    return Number(/^Pss:\s+(\d+) kB/m.exec(text)?.[1] ?? 0) * 1024
+  } catch {
+    return 0
+  }
+}
+
 /** CPU seconds that the whole machine has spent working, null where it cannot be known. */
 export function machineCpuSeconds(): number | null {
   if (!existsSync('/proc/stat')) return null

@@ -1,3 +1,4 @@
+import type { AcceptanceRun } from './acceptance.ts'
 import type { FullPathRun } from './full-path.ts'
 import type { Machine } from './machine.ts'
 import type { StartLatencyRun } from './start-latency.ts'
@@ -10,6 +11,14 @@ export interface Results {
   readonly machine: Machine
   readonly fullPath: readonly FullPathRun[]
   readonly startLatency: readonly StartLatencyRun[]
+  readonly acceptance: readonly AcceptanceRun[]
+  readonly memory: readonly MemoryRun[]
+}
+
+/** What an idle installation uses, by parts. */
+export interface MemoryRun {
+  readonly stack: string
+  readonly bytes: Readonly<Record<string, number>>
 }
 
 /** Everything as text: a line per run, the ratio, and where the time goes. */
@@ -26,6 +35,10 @@ export function render(results: Results): string {
     sections.push(fullPathSection(size, runs))
   }
   if (results.startLatency.length > 0) sections.push(latencySection(results.startLatency))
+  for (const orgs of new Set(results.acceptance.map((run) => run.orgs))) {
+    sections.push(acceptanceSection(results.acceptance.filter((run) => run.orgs === orgs)))
+  }
+  if (results.memory.length > 0) sections.push(memorySection(results.memory))
   sections.push(...disturbance(results.fullPath))
   return `${sections.join('\n\n')}\n`
 }
@@ -125,6 +138,34 @@ function latencySection(runs: readonly StartLatencyRun[]): string {
     `START LATENCY, idle, ${samples} jobs one after another: ms from submit to what a socket hears`,
     table(['', 'answer p50', 'started p50', 'p99', 'succeeded p50', 'p99'], rows),
   ].join('\n')
+}
+
+function acceptanceSection(runs: readonly AcceptanceRun[]): string {
+  const [first] = runs
+  const where = first?.orgs === 1 ? 'one hot account' : `${String(first?.orgs ?? 0)} accounts`
+  const rows = runs.map((run) => [
+    run.stack,
+    ...[run.jobsPerSecond.toFixed(0), run.requestMsP50.toFixed(1), run.requestMsP99.toFixed(1)],
+  ])
+  return [
+    `ACCEPTANCE, ${where}, ${String(first?.jobs ?? 0)} jobs, one per request: weir holds and`,
+    'writes to disk before it answers; bullmq only adds to its queue, without fsync',
+    table(['', 'jobs/s', 'request p50', 'p99 ms'], rows),
+  ].join('\n')
+}
+
+function memorySection(runs: readonly MemoryRun[]): string {
+  const parts = [...new Set(runs.flatMap(({ bytes }) => Object.keys(bytes)))]
+  const megabytes = (bytes: number | undefined): string =>
+    bytes === undefined ? '-' : (bytes / 1_000_000).toFixed(0)
+  const rows = runs.map(({ stack, bytes }) => {
+    const others = Object.entries(bytes).filter(([part]) => part !== 'postgres')
+    const sum = others.reduce((total, [, used]) => total + used, 0)
+    return [stack, ...parts.map((part) => megabytes(bytes[part])), megabytes(sum)]
+  })
+  return ['MEMORY, idle: MB of each part', table(['', ...parts, 'without postgres'], rows)].join(
+    '\n',
+  )
 }
 
 /** Columns as wide as their widest cell; the first is text, the others are numbers. */

@@ -20,6 +20,8 @@ export interface Stack {
   readonly baseUrl: string
   readonly orgs: readonly Org[]
   readonly paths: { readonly submit: string; readonly batch: string; readonly balance: string }
+  /** Takes a job that is not run now: what an acceptance alone costs. */
+  readonly accept: { readonly path: string; readonly body: unknown }
   readonly socketPath: string
   /** What one pushed `update` says about a job; null when it says nothing that is measured. */
   readonly readUpdate: (update: unknown) => JobSignal | null

@@ -7,7 +7,7 @@ import { freePort } from '../ports.ts'
 import { query, startPostgres } from '../postgres.ts'
 import { ready, start } from '../processes.ts'
 import type { Running } from '../processes.ts'
-import { grantMicro } from '../stack.ts'
+import { grantMicro, jobBody } from '../stack.ts'
 import type { JobSignal, Org, Stack, StackFactory } from '../stack.ts'
 
 const redisCommand = 'redis-server'
@@ -48,6 +48,7 @@ async function startPeer(app: string, folder: string, orgCount: number): Promise
     baseUrl,
     orgs,
     paths: { submit: '/jobs', batch: '/jobs/batch', balance: '/balance' },
+    accept: { path: '/add', body: jobBody },
     socketPath: '/socket',
     readUpdate,
     databaseUrl: postgres.url,

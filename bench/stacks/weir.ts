@@ -4,7 +4,7 @@ import { members, parse, text } from '../json.ts'
 import { freePort } from '../ports.ts'
 import { startPostgres } from '../postgres.ts'
 import { ready, start } from '../processes.ts'
-import { grantMicro } from '../stack.ts'
+import { grantMicro, jobBody } from '../stack.ts'
 import type { JobSignal, Org, Stack, StackFactory } from '../stack.ts'
 
 /** weir as built in `repository`, as an installation of its own. */
@@ -43,12 +43,19 @@ async function startWeir(main: string, folder: string, orgCount: number): Promis
     baseUrl,
     orgs,
     paths: { submit: '/v1/jobs', batch: '/v1/jobs/batch', balance: '/v1/balance' },
+    accept: { path: '/v1/jobs', body: { ...jobBody, runAt: tomorrow() } },
     socketPath: '/v1/socket',
     readUpdate,
     databaseUrl: postgres.url,
     processes: [server, postgres.server],
     label,
   }
+}
+
+const dayMs = 86_400_000
+
+function tomorrow(): string {
+  return new Date(Date.now() + dayMs).toISOString()
 }
 
 async function createOrg(baseUrl: string, adminToken: string, name: string): Promise<Org> {

@@ -22,6 +22,8 @@ const queue = new Queue(queueName, {
   },
 })
 
+const shelf = new Queue('shelf', { connection: redis })
+
 // Hold and job row in one statement: one round trip, one commit.
 const submitOne = {
   name: 'submit-one',
@@ -146,6 +148,14 @@ app.post('/jobs/batch', { schema: { body: batchBody } }, async (request, reply) 
   }
 })
 
+// BullMQ's `add` and nothing else, into a queue that nobody works on.
+app.post('/add', { schema: { body: jobBody } }, async (request, reply) => {
+  const jobId = newJobId()
+  const { name, data, opts } = queued(jobId, request.orgId, request.body)
+  await shelf.add(name, data, opts)
+  return reply.code(202).send(accepted(jobId, request.body, new Date()))
+})
+
 app.get('/jobs/:jobId', async (request, reply) => {
   const { rows } = await pool.query({
     name: 'get-job',
@@ -191,5 +201,6 @@ onStop(async () => {
   await io.close()
   await app.close()
   await queue.close()
+  await shelf.close()
   await pool.end()
 })
