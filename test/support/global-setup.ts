@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { buildWeir } from './build.ts'
 import { databaseUrl, templateVariable, urlVariable } from './database.ts'
+import { fetchEnginePrograms } from './engine-programs.ts'
 import { runFolderVariable, runPidVariable } from './run-folder.ts'
 import { startTestServer, type TestServer } from './test-server.ts'
 
@@ -29,12 +30,18 @@ function needsWeir({ testPathPatterns: { patterns } }: GlobalConfig): boolean {
   return patterns.length === 0 || !patterns.every((each) => /contracts|integration/.test(each))
 }
 
+/** True when test files may be among those chosen that run on the cluster profile. */
+function needsEngines({ testPathPatterns: { patterns } }: GlobalConfig): boolean {
+  return patterns.length === 0 || patterns.some((each) => /cluster|e2e/.test(each))
+}
+
 /**
  * One Postgres for the whole run (`DATABASE_URL`, or an embedded one) and in it one migrated
  * database, from which every test file gets a clone.
  */
 export default async function globalSetup(run: GlobalConfig): Promise<void> {
   if (needsWeir(run)) buildWeir()
+  if (needsEngines(run)) await fetchEnginePrograms()
   const given = process.env['DATABASE_URL']
   const server = given ? undefined : await startTestServer()
   const serverUrl = given ?? server?.url ?? ''

@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
+import { isDockerLikely } from './engine-programs.ts'
 import { areKafkaJarsHere } from './kafka-jars.ts'
 import type { KafkaBroker } from './kafka-settings.ts'
 import { onceInRun, type RunPlace } from './once-in-run.ts'
@@ -19,8 +19,6 @@ const givenVariable = 'WEIR_TEST_KAFKA_BROKERS'
 const servesMs = 120_000
 /** Time for whoever asks first, ms: Maven may have to fetch it. */
 export const sharedMs = 420_000
-
-const isDockerLikely = 'DOCKER_HOST' in process.env || existsSync('/var/run/docker.sock')
 
 /** What is missing for tests against a real broker; null when they can run. */
 export function missingForKafka(): string | null {

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isDockerLikely } from './engine-programs.ts'
 import { freePorts } from './free-ports.ts'
 import { onceInRun, type RunPlace } from './once-in-run.ts'
 import { ownAccount, type S3Access, type S3Server } from './s3-access.ts'
@@ -19,8 +20,6 @@ const endpointVariable = 'WEIR_TEST_S3_ENDPOINT'
 const healthLimitMs = 30_000
 /** Go may have to build it first. */
 const sharedLimitMs = 600_000
-
-const isDockerLikely = 'DOCKER_HOST' in process.env || existsSync('/var/run/docker.sock')
 
 /** The S3 server that all test files of a run share; started for whoever asks first. */
 export async function sharedS3(): Promise<S3Access> {
