@@ -21,6 +21,7 @@ import {
 import { contentDisposition } from '../../domain/content-disposition.ts'
 import { openClient, type S3Options } from './client.ts'
 import { isMissing, isReplaced, orSentence, orSentences, sentenceOf } from './errors.ts'
+import { InOrder } from './in-order.ts'
 import { objectName } from './object-name.ts'
 import { abortStaleUploads } from './stale-uploads.ts'
 import { takeIn } from './taken-in.ts'
@@ -52,6 +53,7 @@ export class S3ObjectStore extends ObjectStore {
   readonly #s3: S3Client
   /** Only signs; a host of its own may stand in signed URLs. */
   readonly #signer: S3Client
+  readonly #puts = new InOrder()
   readonly #uploader: Uploader
   readonly #uploadedHashes: UploadedHashes
 
@@ -74,14 +76,18 @@ export class S3ObjectStore extends ObjectStore {
   ): Promise<StoredObject> {
     const name = objectName(key)
     const tooLarge = () => new ObjectTooLarge(`${key} has more than ${bytesMax} bytes`)
-    const source = await takeIn(body, { bytesMax, folder: this.#folder, tooLarge })
-    try {
-      const object = { key, contentType, bytes: source.bytes, sha256: source.sha256 }
-      await this.#uploader.send({ name, object, source })
-      return object
-    } finally {
-      await source.close()
-    }
+    // S3 takes what comes at the same time in any order; the later of two puts has to win.
+    return this.#puts.run(name, async (turn) => {
+      const source = await takeIn(body, { bytesMax, folder: this.#folder, tooLarge })
+      try {
+        await turn
+        const object = { key, contentType, bytes: source.bytes, sha256: source.sha256 }
+        await this.#uploader.send({ name, object, source })
+        return object
+      } finally {
+        await source.close()
+      }
+    })
   }
 
   override async get(

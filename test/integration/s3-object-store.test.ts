@@ -17,7 +17,7 @@ import { newBucket } from '../support/bucket.ts'
 import { describeS3, s3 } from '../support/describe-s3.ts'
 import type { S3Server } from '../support/s3-access.ts'
 import { ownS3Server } from '../support/s3-server.ts'
-import { startS3Proxy, type S3Proxy } from '../support/s3-proxy.ts'
+import { startS3Proxy, type Fate, type S3Proxy } from '../support/s3-proxy.ts'
 
 const clock = new SystemClock()
 const put = { contentType: 'text/plain', bytesMax: 100_000_000 }
@@ -220,6 +220,20 @@ describeS3('S3 behind a bad network', () => {
     const told = [stranger, nowhere, lost].map((error) => JSON.stringify(error) + String(error))
     expect(told.join()).not.toMatch(/not-the-secret|Signature=|AWS4/)
     expect([stranger, nowhere, lost].map((error) => (error as Error).cause)).toEqual([...Array(3)])
+  })
+
+  test('the later of two puts wins though the earlier one is slower', async () => {
+    const key = newKey()
+    let isFirst = true
+    proxy.fateOf = async (): Promise<Fate> => {
+      if (isFirst) {
+        isFirst = false
+        await clock.sleep(100)
+      }
+      return 'passed'
+    }
+    await Promise.all(['old', 'new'].map((text) => store.put(key, Buffer.from(text), put)))
+    expect((await bytesOf((await store.get(key)).body)).toString()).toBe('new')
   })
 
   test('many requests at once wait for each other, not for a connection', async () => {
