@@ -6,8 +6,9 @@ import { versitygwProgram } from './versitygw.ts'
 export const isDockerLikely = 'DOCKER_HOST' in process.env || existsSync('/var/run/docker.sock')
 
 /**
- * Fetches and builds the engines of tests where they are not here yet, which takes minutes once: the
- * set-up of a run may wait for that, a test may not. Why one is missing is said by whoever needs it.
+ * Fetches and builds the engines of tests where they are not here yet, which takes minutes once.
+ * The set-up of a run may wait for that, a test may not. Why one is missing is said by whoever
+ * needs it.
  */
 export async function fetchEnginePrograms(): Promise<void> {
   if (isDockerLikely) return
