@@ -1,16 +1,14 @@
-import { execFile } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import type { LedgerView, PastBalance } from '../../src/queries/ledger.ts'
+import { runCli } from '../support/cli.ts'
 import { expectProblem, expectStatus, sandbox, type Org } from '../support/client.ts'
 import { useWeir } from '../support/use-weir.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 const used = useWeir({ isPostgresEmbedded: true })
-const program = fileURLToPath(new URL('../../dist/src/cli.js', import.meta.url))
 const startMicro = 10_000_000n
 
 let org: Org
@@ -111,18 +109,8 @@ test('another org reads nothing of it', async () => {
 })
 
 async function audit(...words: readonly string[]) {
-  return await new Promise<{ code: number; text: string }>((resolve) => {
-    const env = { PATH: process.env['PATH'] ?? '', WEIR_HOME: used.weir.home }
-    execFile(
-      process.execPath,
-      [program, 'audit', ...words],
-      { env, timeout: 30_000 },
-      (error, stdout, stderr) => {
-        const code = typeof error?.code === 'number' ? error.code : error ? -1 : 0
-        resolve({ code, text: stdout + stderr })
-      },
-    )
-  })
+  const { code, stdout, stderr } = await runCli(used.weir, ['audit', ...words])
+  return { code, text: stdout + stderr }
 }
 
 test('the terminal exports the log, verifies it, and finds a flipped byte', async () => {

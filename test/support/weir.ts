@@ -177,6 +177,7 @@ export class Weir {
     for (const stream of [added.stdout, added.stderr]) {
       stream.on('data', (chunk: Buffer) => (this.#log += chunk.toString()))
     }
+    const closed = new Promise((resolve) => added.once('close', resolve))
     const port = metricsPort + ['api', 'worker', 'projector'].indexOf(role)
     const isUp = async (): Promise<boolean> =>
       await fetch(`http://127.0.0.1:${port}/healthz`).then(
@@ -189,6 +190,7 @@ export class Weir {
       stop: async () => {
         added.kill('SIGTERM')
         await waitFor(`the other ${role} to stop`, () => hasExited(added), stopLimitMs)
+        await closed
       },
     }
   }
