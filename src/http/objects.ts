@@ -15,6 +15,9 @@ import { refusalOf, sendProblem } from './problem.ts'
 type GetPermit = Extract<ObjectPermit, { method: 'GET' }>
 type PutPermit = Extract<ObjectPermit, { method: 'PUT' }>
 
+/** The route whose bodies are never whole in memory. */
+export const streamedRoute = '/v1/objects/*'
+
 /** What the routes need of an object store whose signed URLs lead here. */
 export type ServedObjectStore = {
   get(
@@ -55,7 +58,7 @@ export function registerObjectRoutes(fastify: FastifyInstance, options: ObjectRo
     })
     scope.route<{ Params: { '*': string }; Querystring: Record<string, unknown> }>({
       method: ['GET', 'HEAD', 'PUT'],
-      url: '/v1/objects/*',
+      url: streamedRoute,
       handler: async (request, reply) => {
         const { method, params, query } = request
         const check = options.store.verify({ method, key: params['*'], query })

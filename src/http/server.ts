@@ -9,11 +9,13 @@ import { Gateway } from '../realtime/gateway.ts'
 import { JobChannels } from '../realtime/job-channels.ts'
 import { OrgChannels } from '../realtime/org-channels.ts'
 import type { Runtime } from '../runtime.ts'
-import { Authenticator } from './authenticator.ts'
-import { bodyBytesMax, parseJsonBody } from './json-body.ts'
+import { Authenticator, bearerToken } from './authenticator.ts'
+import { intakeOptions, limitIntake } from './intake.ts'
+import { parseJsonBody } from './json-body.ts'
 import { registerObjectRoutes } from './objects.ts'
 import { registerPage } from './page.ts'
 import { refusalOf, sendProblem } from './problem.ts'
+import { sessionOf } from './session-cookie.ts'
 
 const requestIdPattern = /^[\w.-]{1,128}$/
 const traceparentPattern = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
@@ -24,19 +26,14 @@ const versioned = [
 ]
 const unversioned = new RegExp(`^/(${versioned.join('|')})(?=[/?]|$)`)
 
-const headersMs = 20_000
-const requestMs = 120_000
-
 export type RunningServer = { readonly close: () => Promise<void> }
 
 /** Starts the api: HTTP, sockets, page. Resolves when it listens. */
 export async function startServer(runtime: Runtime): Promise<RunningServer> {
   const { config } = runtime
   const instance = fastify({
-    bodyLimit: bodyBytesMax,
+    ...intakeOptions,
     rewriteUrl: ({ url = '/' }) => url.replace(unversioned, '/v1/$1'),
-    requestTimeout: requestMs,
-    http: { headersTimeout: headersMs },
     routerOptions: { maxParamLength: 300 },
     // A URL that cannot be decoded never gets as far as the hooks and filters.
     frameworkErrors: (error, request, reply) => {
@@ -45,6 +42,12 @@ export async function startServer(runtime: Runtime): Promise<RunningServer> {
     },
   })
   prepare(instance, runtime)
+  limitIntake(instance, runtime, async (request) => {
+    const authenticator = app.get(Authenticator)
+    const session = sessionOf(request)
+    if (session !== null) return authenticator.session(session)
+    return authenticator.authenticate(bearerToken(request.headers.authorization))
+  })
   if (runtime.servedObjects) {
     registerObjectRoutes(instance, { store: runtime.servedObjects, clock: runtime.clock })
   }
