@@ -14,14 +14,25 @@ import type { Runtime } from '../runtime.ts'
 import { JobChannels } from './job-channels.ts'
 import { OrgChannels } from './org-channels.ts'
 import { openJobSubscription } from './job-subscription.ts'
+import { frameBytesMax, introductionMs, subscriptionsMax } from './socket-limits.ts'
+import { RequestBudget, SocketsByOrg, Turns, Unread } from './socket-limits.ts'
 
-/** Channels of one socket. */
-const subscriptionsMax = 1_000
 /** Keys of open sockets are looked at again this often, ms: a revoked one ends its sockets. */
 const recheckMs = 3_000
-const frameBytesMax = 16_384
+/** Sockets looked at before everything else has its turn. */
+const recheckedAtOnce = 200
 
 type Ack = (answer: unknown) => void
+
+/** One socket, and what it hears. */
+type Client = {
+  readonly socket: Socket
+  readonly principal: Tenant
+  /** How to leave each channel. */
+  readonly channels: Map<string, () => void>
+  readonly turns: Turns
+  readonly emit: (event: string, message: object) => void
+}
 
 /** The Socket.IO server at /v1/socket. The server chooses what a socket hears, never the client. */
 @Injectable()
@@ -31,6 +42,7 @@ export class Gateway {
   readonly #jobs: JobChannels
   readonly #orgs: OrgChannels
   readonly #closing = new AbortController()
+  readonly #sockets = new SocketsByOrg()
   #server: Server | null = null
   #unlisten: () => Promise<void> = () => Promise.resolve()
 
@@ -52,6 +64,7 @@ export class Gateway {
       path: '/v1/socket',
       serveClient: true,
       maxHttpBufferSize: frameBytesMax,
+      connectTimeout: introductionMs,
       // Without a list no browser of another origin may connect.
       cors: { origin: [...corsOrigins] },
     })
@@ -82,17 +95,25 @@ export class Gateway {
       throw new DomainError('forbidden', 'Sockets belong to organisations.')
     }
     await this.#requireWelcome(principal.orgId)
+    if (!this.#sockets.hasRoom(principal.orgId)) {
+      throw new DomainError('rate_limited', 'Your organisation has too many sockets open.')
+    }
     socket.data = { principal, token }
   }
 
   #connected(socket: Socket): void {
     const { metrics } = this.#runtime
-    metrics.socketOpened()
     const principal = principalOf(socket)
-    const channels = new Map<string, () => void>()
+    metrics.socketOpened()
+    this.#sockets.opened(principal.orgId)
+    this.#limit(socket)
+    const client: Client = {
+      ...{ socket, principal, channels: new Map(), turns: new Turns() },
+      emit: emitter(socket),
+    }
     socket.on('subscribe', (request: unknown, ack: unknown) => {
       const answer = answerTo(ack)
-      this.#subscribe(socket, principal, channels, request).then(answer, (error: unknown) =>
+      this.#subscribe(client, request).then(answer, (error: unknown) =>
         answer({ ok: false, code: codeOf(error) }),
       )
     })
@@ -100,39 +121,54 @@ export class Gateway {
       const channel = channelOf(request)
       // Nothing may be thrown here: it would end the process.
       if (channel === null) return answerTo(ack)({ ok: false, code: 'not_found' })
-      channels.get(channel)?.()
-      channels.delete(channel)
+      client.channels.get(channel)?.()
+      client.channels.delete(channel)
       answerTo(ack)({ ok: true })
     })
     socket.on('disconnect', () => {
       metrics.socketClosed()
-      for (const leave of channels.values()) leave()
-      channels.clear()
+      this.#sockets.closed(principal.orgId)
+      for (const leave of client.channels.values()) leave()
+      client.channels.clear()
     })
   }
 
-  async #subscribe(
-    socket: Socket,
-    principal: Tenant,
-    channels: Map<string, () => void>,
-    request: unknown,
-  ): Promise<unknown> {
+  /** Requests beyond what a socket may ask are answered without a look at them. */
+  #limit(socket: Socket): void {
+    const { clock } = this.#runtime
+    const budget = new RequestBudget(clock.now())
+    socket.use((packet, next) => {
+      if (budget.take(clock.now())) return next()
+      answerTo(packet.at(-1))({ ok: false, code: 'rate_limited' })
+      if (budget.isAbused) socket.conn.close(true)
+    })
+  }
+
+  async #subscribe(client: Client, request: unknown): Promise<unknown> {
     const { channel, after } = readRequest(request)
-    if (channels.size >= subscriptionsMax) throw new DomainError('rate_limited', 'Too many.')
+    return client.turns.run(() => this.#join(client, channel, after))
+  }
+
+  async #join(client: Client, channel: string, after: number | null): Promise<unknown> {
+    const { socket, principal, channels } = client
+    // It may have gone while others had their turn.
+    if (socket.disconnected) throw noSuchChannel()
+    requireRoom(client, channel)
     const { clock, metrics } = this.#runtime
     const emit = {
       update: (event: JobEventView) => {
-        socket.emit('update', { channel, ...event })
+        client.emit('update', { channel, ...event })
         metrics.pushed(clock.now() - Date.parse(event.at))
       },
-      progress: (progress: object) => socket.emit('progress', { channel, ...progress }),
-      balance: (balance: unknown) => socket.emit('update', { channel, balance }),
+      progress: (progress: object) => client.emit('progress', { channel, ...progress }),
+      balance: (balance: unknown) => client.emit('update', { channel, balance }),
     }
     const keep = (leave: () => void): void => {
+      // While this one was being made others were, and the socket may have gone.
+      if (socket.disconnected || !hasRoom(client, channel)) leave()
+      requireRoom(client, channel)
       channels.get(channel)?.()
       channels.set(channel, leave)
-      // The socket may have gone while the subscription was being made.
-      if (socket.disconnected) leave()
     }
     const [kind, id = ''] = channel.split(':')
     if (kind === 'job') {
@@ -171,7 +207,7 @@ export class Gateway {
 
   /** Ends the sockets of orgs that were banned; null for a look at all of them. */
   async #dismissBanned(orgId: string | null): Promise<void> {
-    const sockets = (await this.#server?.fetchSockets()) ?? []
+    const sockets = [...(this.#server?.sockets.sockets.values() ?? [])]
     const orgIds = sockets.map((socket) => dataOf(socket).principal?.orgId)
     const banned = new Set<string>()
     for (const id of new Set(orgIds)) {
@@ -191,16 +227,42 @@ export class Gateway {
     while (!this.#closing.signal.aborted) {
       await clock.sleep(recheckMs, this.#closing.signal)
       await this.#dismissBanned(null).catch(() => undefined)
-      const sockets = await this.#server?.fetchSockets()
-      for (const socket of sockets ?? []) {
-        const { token } = dataOf(socket)
-        await this.#authenticator.authenticate(String(token)).catch((error: unknown) => {
-          if (error instanceof DomainError && error.code === 'unauthenticated') {
-            socket.disconnect(true)
-          }
-        })
-      }
+      await this.#recheckTokens()
     }
+  }
+
+  async #recheckTokens(): Promise<void> {
+    const { clock } = this.#runtime
+    let looked = 0
+    for (const socket of this.#server?.sockets.sockets.values() ?? []) {
+      const { token } = dataOf(socket)
+      await this.#authenticator.authenticate(String(token)).catch((error: unknown) => {
+        if (error instanceof DomainError && error.code === 'unauthenticated') {
+          socket.disconnect(true)
+        }
+      })
+      looked += 1
+      if (looked % recheckedAtOnce === 0) await clock.sleep(1, this.#closing.signal)
+    }
+  }
+}
+
+function hasRoom({ channels }: Client, channel: string): boolean {
+  return channels.size < subscriptionsMax || channels.has(channel)
+}
+
+function requireRoom(client: Client, channel: string): void {
+  if (hasRoom(client, channel)) return
+  throw new DomainError('rate_limited', `A socket has at most ${subscriptionsMax} channels.`)
+}
+
+/** Sends to a client as long as it reads; one that does not can come back and resume. */
+function emitter(socket: Socket): Client['emit'] {
+  const unread = new Unread()
+  socket.conn.on('drain', () => unread.clear())
+  return (event, message) => {
+    if (unread.add()) socket.emit(event, message)
+    else socket.conn.close(true)
   }
 }
 

@@ -1,0 +1,105 @@
+// What one socket, or the sockets of one org, may ask of the api. Every limit has its unit; whoever
+// goes beyond one is told `rate_limited`, and whoever goes on after that is cut off.
+
+/** Channels of one socket. */
+export const subscriptionsMax = 1_000
+/** Largest message of a client, bytes. */
+export const frameBytesMax = 16_384
+/** A connection that has not said who it is by then is closed, ms. */
+export const introductionMs = 10_000
+/** Open sockets of one org at one process. */
+export const socketsOfOrgMax = 5_000
+/** Requests that a socket may send at once: as many as it can have channels to resume, and some. */
+const requestsAtOnceMax = 1_500
+/** From then on this many per second. */
+const requestsPerSecond = 50
+/** A socket that was refused so often, and goes on, is cut off. */
+const refusalsMax = 500
+/** Subscriptions of one socket that are read from the log at the same time; others wait. */
+const readsMax = 8
+/** Messages that wait for a client that does not read, until it is cut off. */
+const unreadMax = 5_000
+
+/** What a socket may still ask: a bucket that fills up again by and by. */
+export class RequestBudget {
+  #left = requestsAtOnceMax
+  #filledAt: number
+  #refusals = 0
+
+  constructor(nowMs: number) {
+    this.#filledAt = nowMs
+  }
+
+  /** Whether one more request may be looked at. */
+  take(nowMs: number): boolean {
+    const gained = ((nowMs - this.#filledAt) / 1_000) * requestsPerSecond
+    this.#left = Math.min(requestsAtOnceMax, this.#left + Math.max(0, gained))
+    this.#filledAt = nowMs
+    if (this.#left < 1) {
+      this.#refusals += 1
+      return false
+    }
+    this.#left -= 1
+    this.#refusals = 0
+    return true
+  }
+
+  /** Refusals do not impress it. */
+  get isAbused(): boolean {
+    return this.#refusals > refusalsMax
+  }
+}
+
+/** Lets a few run at the same time, and the others one after the other. */
+export class Turns {
+  #running = 0
+  readonly #waiting: (() => void)[] = []
+
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#running >= readsMax) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    else this.#running += 1
+    try {
+      return await work()
+    } finally {
+      const next = this.#waiting.shift()
+      // Whoever comes next takes over this place.
+      if (next) next()
+      else this.#running -= 1
+    }
+  }
+}
+
+/** Messages that were sent to a client and have not left the process. */
+export class Unread {
+  #count = 0
+
+  /** One more. False when the client does not read them any more. */
+  add(): boolean {
+    this.#count += 1
+    return this.#count <= unreadMax
+  }
+
+  /** All of them have left. */
+  clear(): void {
+    this.#count = 0
+  }
+}
+
+/** Open sockets, by org. */
+export class SocketsByOrg {
+  readonly #counts = new Map<string, number>()
+
+  hasRoom(orgId: string): boolean {
+    return (this.#counts.get(orgId) ?? 0) < socketsOfOrgMax
+  }
+
+  opened(orgId: string): void {
+    this.#counts.set(orgId, (this.#counts.get(orgId) ?? 0) + 1)
+  }
+
+  closed(orgId: string): void {
+    const left = (this.#counts.get(orgId) ?? 1) - 1
+    if (left > 0) this.#counts.set(orgId, left)
+    else this.#counts.delete(orgId)
+  }
+}

@@ -1,0 +1,75 @@
+import { expect, test } from '@jest/globals'
+import {
+  RequestBudget,
+  SocketsByOrg,
+  socketsOfOrgMax,
+  Turns,
+  Unread,
+} from '../../../src/realtime/socket-limits.ts'
+
+function takenAtOnce(budget: RequestBudget, nowMs: number): number {
+  let taken = 0
+  while (budget.take(nowMs)) taken += 1
+  return taken
+}
+
+test('a socket may ask much at once, and then as fast as its budget fills up', () => {
+  const budget = new RequestBudget(0)
+  expect(takenAtOnce(budget, 0)).toBe(1_500)
+  expect(takenAtOnce(budget, 100)).toBe(5)
+  expect(takenAtOnce(budget, 1_100)).toBe(50)
+  expect(takenAtOnce(budget, 1_000_000)).toBe(1_500)
+  // A clock that was set back gives nothing.
+  expect(takenAtOnce(budget, 0)).toBe(0)
+})
+
+test('only who goes on after hundreds of refusals abuses', () => {
+  const budget = new RequestBudget(0)
+  takenAtOnce(budget, 0)
+  for (let refused = 0; refused < 499; refused += 1) budget.take(0)
+  expect(budget.isAbused).toBe(false)
+  budget.take(0)
+  expect(budget.isAbused).toBe(true)
+  expect(budget.take(1_000)).toBe(true)
+  expect(budget.isAbused).toBe(false)
+})
+
+test('eight have their turn at the same time, the others in their order', async () => {
+  const turns = new Turns()
+  const begun: number[] = []
+  const ends: (() => void)[] = []
+  const all = Array.from({ length: 20 }, (_, number) =>
+    turns.run(async () => {
+      begun.push(number)
+      await new Promise<void>((resolve) => ends.push(resolve))
+      if (number === 3) throw new Error('it failed')
+      return number
+    }),
+  )
+  const settled = Promise.allSettled(all)
+  for (let ended = 0; ended < 20; ended += 1) {
+    await Promise.resolve()
+    expect(begun.length).toBeLessThanOrEqual(ended + 8)
+    while (ends.length <= ended) await Promise.resolve()
+    ends[ended]?.()
+  }
+  expect(await settled).toHaveLength(20)
+  expect(begun).toEqual(Array.from({ length: 20 }, (_, number) => number))
+})
+
+test('a client that does not read is told from one that does', () => {
+  const unread = new Unread()
+  const many = Array.from({ length: 5_000 }, () => unread.add())
+  expect(many).not.toContain(false)
+  expect(unread.add()).toBe(false)
+  unread.clear()
+  expect(unread.add()).toBe(true)
+})
+
+test('sockets are counted by org', () => {
+  const sockets = new SocketsByOrg()
+  for (let open = 0; open < socketsOfOrgMax; open += 1) sockets.opened('a')
+  expect([sockets.hasRoom('a'), sockets.hasRoom('b')]).toEqual([false, true])
+  sockets.closed('a')
+  expect(sockets.hasRoom('a')).toBe(true)
+})
