@@ -185,13 +185,25 @@ test('a ban refuses new jobs, ends the sockets, lets running jobs end and reads 
 })
 
 test('of 500 submits at once exactly those are accepted that can be paid', async () => {
-  const { api } = await used.newOrg({ credits: 120n * callMicro })
-  const answers = await Promise.all(Array.from({ length: 500 }, () => submit(api)))
+  const startMicro = 120n * callMicro
+  const { api, orgId } = await used.newOrg({ credits: startMicro })
+  // None ends before the last one is decided: what it gives back could pay another.
+  const answers = await Promise.all(
+    Array.from({ length: 500 }, () => submit(api, { stepMs: 3_000 })),
+  )
   expect(statuses(answers)).toEqual({ 202: 120, 402: 380 })
+  for (const answer of answers.filter(({ status }) => status === 402)) {
+    const { required, available, held } = expectProblem(answer, 402, 'insufficient_credits')
+    expect({ required, available, held }).toEqual({
+      ...{ required: String(callMicro), available: '0', held: String(startMicro) },
+    })
+  }
   const accepted = answers.filter(({ status }) => status === 202)
+  expect(new Set(accepted.map(({ json }) => json.jobId)).size).toBe(120)
   for (const { json } of accepted) await api.until(json.jobId, 'succeeded', 60_000)
-  const { balance } = await api.billed(120n * callMicro, 120)
+  const { balance } = await api.billed(startMicro, 120)
   expect(balance).toMatchObject({ posted: '0', held: '0', available: '0' })
+  expect(await used.admin.all(`/v1/admin/holds?orgId=${orgId}`)).toEqual([])
 })
 
 test('limits that contradict are refused with a pointer', async () => {
