@@ -32,6 +32,9 @@ const shared = {
   },
 }
 
+// Killing every engine takes minutes on a machine of its own: npm run test:cluster-faults.
+const areClusterKillsTested = process.env.WEIR_FAULTS === 'cluster'
+
 // Two projects, so that a run of unit tests alone does not start a database.
 export default {
   maxWorkers: 2,
@@ -58,7 +61,10 @@ export default {
       displayName: 'cluster',
       globals: { isClusterTested: true },
       testMatch: ['<rootDir>/test/{e2e,cluster}/*.test.ts'],
-      testPathIgnorePatterns: ['/node_modules/', '/test/e2e/(web|openapi)\\.test\\.ts$'],
+      testPathIgnorePatterns: [
+        ...['/node_modules/', '/test/e2e/(web|openapi)\\.test\\.ts$'],
+        ...(areClusterKillsTested ? [] : ['/test/cluster/kill\\.test\\.ts$']),
+      ],
       globalSetup: '<rootDir>/test/support/global-setup.ts',
       globalTeardown: '<rootDir>/test/support/global-teardown.ts',
     },
