@@ -111,6 +111,12 @@ export abstract class DeliveryStore {
    * @returns false when it is not over, or not there
    */
   abstract replay(deliveryId: string, nowMs: number): Promise<boolean>
+
+  /**
+   * Ends everything that waits, with `error` for its reason: visible, and to be queued again one
+   * by one. For when somebody else has sent it. Returns how many.
+   */
+  abstract parkAll(error: string, nowMs: number): Promise<number>
 }
 
 /** The key by which deliveries are spread. It decides about fairness only, never about access. */

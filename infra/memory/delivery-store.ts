@@ -104,6 +104,15 @@ export class MemoryDeliveryStore extends DeliveryStore {
     return true
   }
 
+  override async parkAll(error: string): Promise<number> {
+    const waiting = [...this.#rows.values()].filter(({ status }) => status === 'pending')
+    for (const row of waiting) {
+      const parked = { status: 'parked', lockedUntilMs: null, lastError: error } as const
+      this.#rows.set(row.deliveryId, { ...row, ...parked })
+    }
+    return waiting.length
+  }
+
   #held(claimed: ClaimedDelivery): Row | null {
     const row = this.#rows.get(claimed.deliveryId)
     if (row === undefined || row.lockedUntilMs !== claimed.lockedUntilMs) return null

@@ -107,6 +107,12 @@ const replaySql = `
   SET status = 'pending', attempt = 0, next_attempt_at = $2, locked_until = NULL, updated_at = $2
   WHERE delivery_id = $1 AND status <> 'pending'`
 
+// $1 reason, $2 now
+const parkAllSql = `
+  UPDATE webhook_outbox
+  SET status = 'parked', locked_until = NULL, last_error = $1, updated_at = $2
+  WHERE status = 'pending'`
+
 type ClaimedRow = {
   delivery_id: string
   org_id: string
@@ -223,6 +229,11 @@ export class PostgresDeliveryStore extends DeliveryStore {
   override async replay(deliveryId: string, nowMs: number): Promise<boolean> {
     const { rowCount } = await this.#pool.query(replaySql, [deliveryId, new Date(nowMs)])
     return rowCount === 1
+  }
+
+  override async parkAll(error: string, nowMs: number): Promise<number> {
+    const { rowCount } = await this.#pool.query(parkAllSql, [error, new Date(nowMs)])
+    return rowCount ?? 0
   }
 }
 

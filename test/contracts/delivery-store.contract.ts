@@ -410,4 +410,25 @@ function replays(given: () => DeliveryStore): void {
       expect(await given().replay(randomUUID(), newDay())).toBe(false)
     })
   })
+
+  describe('parking all', () => {
+    test('ends what waits, claimed or not, and nothing else', async () => {
+      const nowMs = newDay()
+      const { ids } = await deliveriesOf(given(), [nowMs], [delivered])
+      await given().enqueue([newDelivery(nowMs), newDelivery(nowMs)])
+      const claimed = await given().claimDue(claimAt(nowMs, { limit: 1 }))
+      expect(await given().parkAll('moved', nowMs + 5)).toBe(2)
+      expect(await given().parkAll('moved', nowMs + 5)).toBe(0)
+      expect(await given().claimDue(claimAt(nowMs + leaseMs))).toEqual([])
+      const [first] = claimed
+      if (!first) throw new Error('nothing was claimed')
+      expect(await given().finish(first, delivered, nowMs)).toBe(false)
+      expect(await given().find(first.deliveryId)).toMatchObject({
+        ...{ status: 'parked', lastError: 'moved', lockedUntilMs: null },
+      })
+      expect(await given().find(ids[0] ?? '')).toMatchObject({ status: 'delivered' })
+      expect(await given().replay(first.deliveryId, nowMs)).toBe(true)
+      await finishAll(given(), [await claimOne(given(), nowMs)])
+    })
+  })
 }
