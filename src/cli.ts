@@ -5,6 +5,7 @@ import { CliError, say, UsageError } from './cli/command.ts'
 import type { Command } from './cli/command.ts'
 import { doctorCommands } from './cli/doctor.ts'
 import { jobCommands } from './cli/job.ts'
+import { moveCommands } from './cli/move.ts'
 import { orgCommands } from './cli/org.ts'
 import { systemCommands } from './cli/system.ts'
 import { ConfigError } from './config.ts'
@@ -18,6 +19,7 @@ const commands: readonly Command[] = [
   ...jobCommands,
   ...orgCommands,
   ...auditCommands,
+  ...moveCommands,
 ]
 
 function help(among: readonly Command[]): void {

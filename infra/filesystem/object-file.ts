@@ -36,24 +36,35 @@ export function encodeTail(entries: readonly ObjectEntry[]): Buffer {
  * @throws ObjectFileDamaged
  */
 export async function readEntry(file: FileHandle, key: string): Promise<ObjectEntry> {
-  const { size } = await file.stat()
-  let tail = await readAt(file, Math.max(0, size - tailGuessBytes), size)
-  const footer = tail.subarray(-footerBytes)
-  if (footer.length < footerBytes || !footer.subarray(4).equals(magic)) {
-    throw new ObjectFileDamaged(`the file of ${key} has no index`)
-  }
-  const indexEnd = size - footerBytes
-  const indexStart = indexEnd - footer.readUInt32BE()
-  if (indexStart < 0) throw new ObjectFileDamaged(`the index of ${key} is longer than its file`)
-  if (indexStart < size - tail.length) tail = await readAt(file, indexStart, size)
-  const index = tail.subarray(tail.length - (size - indexStart), tail.length - footerBytes)
-  const entry = parseIndex(index, key).find((each) => each.key === key)
+  const { entries, indexStart } = await readIndex(file, key)
+  const entry = entries.find((each) => each.key === key)
   if (entry === undefined) throw new ObjectFileDamaged(`${key} is missing in the index of its file`)
   assert(
     entry.offset >= 0 && entry.offset + entry.bytes <= indexStart,
     'bodies end before the index',
   )
   return entry
+}
+
+/**
+ * What the open file holds.
+ *
+ * @param name for the error
+ * @throws ObjectFileDamaged
+ */
+export async function readIndex(file: FileHandle, name: string) {
+  const { size } = await file.stat()
+  let tail = await readAt(file, Math.max(0, size - tailGuessBytes), size)
+  const footer = tail.subarray(-footerBytes)
+  if (footer.length < footerBytes || !footer.subarray(4).equals(magic)) {
+    throw new ObjectFileDamaged(`the file of ${name} has no index`)
+  }
+  const indexEnd = size - footerBytes
+  const indexStart = indexEnd - footer.readUInt32BE()
+  if (indexStart < 0) throw new ObjectFileDamaged(`the index of ${name} is longer than its file`)
+  if (indexStart < size - tail.length) tail = await readAt(file, indexStart, size)
+  const index = tail.subarray(tail.length - (size - indexStart), tail.length - footerBytes)
+  return { entries: parseIndex(index, name), indexStart }
 }
 
 /** Exactly the bytes from `start` to `end` (exclusive) of the file. */

@@ -60,6 +60,15 @@ export class ObjectFolder {
     return settled
   }
 
+  /** The file of every object, one by one; a file with several objects comes once for each. */
+  async *paths(): AsyncGenerator<string, void> {
+    const objects = join(this.#root, 'objects')
+    for (const shard of await readdir(objects).catch(ignoreMissing([]))) {
+      const folder = join(objects, shard)
+      for (const name of await readdir(folder)) yield join(folder, name)
+    }
+  }
+
   /** Removes the object if it is there. */
   async remove(key: string): Promise<void> {
     if (!(await removeFile(this.pathOf(key)))) return

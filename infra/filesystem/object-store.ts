@@ -13,7 +13,7 @@ import {
 } from '../../domain/ports/object-store.ts'
 import type { PermitCheck } from '../../domain/upload/object-permit.ts'
 import { checkObjectKey } from '../object-key.ts'
-import { encodeTail, readAt, readEntry, type ObjectEntry } from './object-file.ts'
+import { encodeTail, readAt, readEntry, readIndex, type ObjectEntry } from './object-file.ts'
 import { codeOf, ObjectFolder, removeFile, type Published } from './object-folder.ts'
 import {
   signObjectUrl,
@@ -111,6 +111,15 @@ export class FilesystemObjectStore extends ObjectStore {
     } catch (error) {
       if (error instanceof ObjectMissing) return null
       throw error
+    }
+  }
+
+  /** Keys of all objects, in no order. */
+  async *keys(): AsyncGenerator<string, void> {
+    for await (const path of this.#folder.paths()) {
+      const { entries } = await withFile(path, path, (file) => readIndex(file, path))
+      const own = entries.find(({ key }) => this.#folder.pathOf(key) === path)
+      if (own) yield own.key
     }
   }
 

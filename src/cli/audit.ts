@@ -1,8 +1,7 @@
 import { createReadStream } from 'node:fs'
-import { open, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { projections } from '../../projections/registry.ts'
 import { compareLive } from '../../workers/audit/compare-live.ts'
-import { exportLog } from '../../workers/audit/export-log.ts'
 import type { ChainHead } from '../../workers/audit/ledger-heads.ts'
 import { replayAudit } from '../../workers/audit/replay.ts'
 import type { Difference } from '../../workers/audit/replay.ts'
@@ -12,6 +11,7 @@ import type { BadEvent } from '../../workers/audit/verify-export.ts'
 import { argument, CliError, isSet, option, say } from './command.ts'
 import type { Command, Given } from './command.ts'
 import { withDatabase } from './database.ts'
+import { exportFile, newFile } from './export-file.ts'
 
 /** Commands that check the books. */
 export const auditCommands: readonly Command[] = [
@@ -42,28 +42,6 @@ export const auditCommands: readonly Command[] = [
     run: replay,
   },
 ]
-
-async function newFile(path: string) {
-  return open(path, 'wx', 0o600).catch((error: unknown) => {
-    throw new CliError(`${path} cannot be made: ${String(error)}`)
-  })
-}
-
-async function exportFile(given: Given): Promise<number> {
-  const path = argument(given, 0, 'file')
-  const file = await newFile(path)
-  try {
-    const { events, hash } = await withDatabase((database) =>
-      exportLog(database.profile().newFeed(), (text) => file.appendFile(text)),
-    )
-    await file.sync()
-    say(`${events} events are in ${path}.`)
-    say(`Keep this hash elsewhere; \`audit verify --hash\` takes it: ${hash}`)
-    return 0
-  } finally {
-    await file.close()
-  }
-}
 
 async function rootFile(given: Given): Promise<number> {
   const path = argument(given, 0, 'file')

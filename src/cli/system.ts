@@ -1,11 +1,14 @@
 import { mkdirSync } from 'node:fs'
 import { DomainError } from '../../domain/errors.ts'
 import { projections } from '../../projections/registry.ts'
+import { isUnbuilt } from '../../workers/adopt-log.ts'
 import { rebuild } from '../../workers/rebuild.ts'
+import type { Profile } from '../profiles/profile.ts'
 import { devFilePath, keepDevFile } from '../supervisor/dev-file.ts'
 import { argument, CliError, say, UsageError } from './command.ts'
 import type { Command, Given } from './command.ts'
 import { withDatabase } from './database.ts'
+import { adopt, sayAdopted } from './move.ts'
 
 /** Commands about the installation as a whole. */
 export const systemCommands: readonly Command[] = [
@@ -54,11 +57,20 @@ async function migrate(): Promise<number> {
 async function setup(): Promise<number> {
   return withDatabase(async (database, config) => {
     await database.migrate()
+    await adoptIfNew(database.profile(), config.publicUrl)
     mkdirSync(config.home, { recursive: true })
     keepDevFile(config, await database.bootstrap())
     say(`weir is set up; ${devFilePath(config.home)} holds the first credentials.`)
     return 0
   })
+}
+
+/** A new database may be that of an old log: its Postgres was lost, or it was imported. */
+async function adoptIfNew(profile: Profile, publicUrl: string): Promise<void> {
+  const readModels = projections({ publicUrl, alarm: () => undefined })
+  if (!(await isUnbuilt(profile.readModels, readModels))) return
+  const adopted = await adopt(profile, publicUrl)
+  if (adopted.events > 0) sayAdopted(adopted)
 }
 
 async function rebuildReadModel(given: Given): Promise<number> {

@@ -57,6 +57,22 @@ describe('files', () => {
     expect((await bytesOf((await reader.get('a/1')).body)).toString()).toBe('one')
   })
 
+  test('all keys are told, also those of objects that share a file', async () => {
+    const store = open()
+    const told = async () => {
+      const all: string[] = []
+      for await (const key of store.keys()) all.push(key)
+      return all.sort()
+    }
+    expect(await told()).toEqual([])
+    const keys = Array.from({ length: 20 }, (_, number) => `small/${number}`)
+    await Promise.all(keys.map((key) => store.put(key, Buffer.from(key), options)))
+    await store.put('large/1', Buffer.alloc(3_000_000), options)
+    await store.delete('small/3')
+    const left = keys.filter((key) => key !== 'small/3')
+    expect(await told()).toEqual([...left, 'large/1'].sort())
+  })
+
   test('small objects put at once share a file, which goes with the last of them', async () => {
     const store = open()
     const keys = Array.from({ length: 100 }, newKey)

@@ -68,6 +68,7 @@ export type EventLine = {
   readonly type: string
   readonly data: JsonObject
   readonly meta: JsonObject
+  readonly recordedAt: string
   readonly chain: string | null
   readonly after: string
   readonly prev: string
@@ -80,13 +81,15 @@ export type EventLine = {
 export function readEventLine(text: string): EventLine | null {
   const line = readObject(text)
   if (!line) return null
-  const { n, stream, revision, id, type, data, meta, chain, after, prev, hash } = line
+  const { n, stream, revision, id, type, data, meta, recordedAt, chain, after, prev, hash } = line
   if (!isCount(n) || !isCount(revision) || !isObject(data) || !isObject(meta)) return null
   if (!isText(stream) || !isText(id) || !isText(type) || !isText(after)) return null
-  if (!isText(prev) || !isText(hash) || !(chain === null || isText(chain))) return null
+  if (!isText(recordedAt) || !isText(prev) || !isText(hash) || !(chain === null || isText(chain)))
+    return null
   const { hash: _, ...rest } = line
   const computed = lineHash(rest)
-  return { n, stream, revision, id, type, data, meta, chain, after, prev, hash, computed }
+  const event = { stream, revision, id, type, data, meta, recordedAt }
+  return { n, ...event, chain, after, prev, hash, computed }
 }
 
 /** The last line. */
