@@ -7,13 +7,18 @@ import { comparePositions } from '../position.ts'
 import type { EventStoreDbBell } from './bell.ts'
 import type { EventStoreDbConnection } from './connection.ts'
 import { ourEvent } from './our-event.ts'
-import { filterStreams, readOptions, readRecorded } from './read.ts'
+import { filterStreams, readOptions, readRecorded, type Recorded } from './read.ts'
 
 const { BACKWARDS, FORWARDS } = streams.ReadReq.Options.ReadDirection
 
 /** What stands at a position; null when weir did not write it. */
 type Found = { readonly position: string; readonly event: RecordedEvent | null }
 
+/**
+ * How much longer than a stream the log may take. The server looks through what it leaves out, and
+ * projections may have written millions of events of the system in a row.
+ */
+const scanTimes = 6
 /** Events per read when the end of the log is looked for among those of other programs. */
 const lookBackEvents = 100
 
@@ -120,10 +125,12 @@ export class EventStoreDbEventFeed extends EventFeed {
   }
 
   #read(options: ReadReq.Options): Promise<readonly Found[]> {
-    return readRecorded(this.#connection, options, (recorded) => ({
+    const convert = (recorded: Recorded): Found => ({
       position: recorded.getCommitPosition(),
       event: ourEvent(recorded, this.#streamPrefix),
-    }))
+    })
+    const patienceMs = scanTimes * this.#connection.readMs
+    return readRecorded(this.#connection, options, convert, patienceMs)
   }
 
   #options(all: ReadReq.Options.AllOptions, count: number): ReadReq.Options {

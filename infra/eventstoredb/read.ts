@@ -6,14 +6,12 @@ import { isPassing } from './errors.ts'
 
 export type Recorded = ReadResp.ReadEvent.RecordedEvent
 
-/** How long one try may take, ms. */
-const tryMsMax = 5_000
 /** Events that a server looks at before it answers a filtered read, found or not. */
 const searchWindowEvents = 1_000
 
 /**
  * Reads what the options ask for, whole. A try that meets with an error of the moment, such as a
- * node that goes away, is repeated for as long as there is patience.
+ * node that goes away, is repeated for as long as there is patience; one may take half of it.
  *
  * @param convert never throws; it is called as events come, so that no page of messages is kept
  * @throws the last error
@@ -22,14 +20,15 @@ export async function readRecorded<T>(
   connection: EventStoreDbConnection,
   options: ReadReq.Options,
   convert: (recorded: Recorded) => T,
+  patienceMs = connection.readMs,
 ): Promise<readonly T[]> {
   const request = new streams.ReadReq()
   request.setOptions(options)
-  const untilMs = performance.now() + connection.readMs
+  const untilMs = performance.now() + patienceMs
   for (;;) {
     try {
       const link = await connection.link()
-      const leftMs = Math.max(1, Math.min(tryMsMax, untilMs - performance.now()))
+      const leftMs = Math.max(1, Math.min(patienceMs / 2, untilMs - performance.now()))
       const deadline = Date.now() + leftMs
       return await readOnce(connection, link, { request, deadline, convert })
     } catch (error) {
