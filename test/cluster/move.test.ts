@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
@@ -8,10 +8,9 @@ import { runCli, type Ran } from '../support/cli.ts'
 import { Client, sandbox } from '../support/client.ts'
 import { clusterEngines, type ClusterEngines } from '../support/cluster-engines.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
-import { freePorts } from '../support/free-ports.ts'
 import { waitFor } from '../support/wait-for.ts'
 import { receiveWebhooks, type WebhookReceiver } from '../support/webhook-receiver.ts'
-import { startWeir, Weir } from '../support/weir.ts'
+import { startWeir, Weir, weirEnvironment } from '../support/weir.ts'
 
 // A weir of one machine with a life behind it, in the middle of work, moves to a cluster.
 
@@ -44,22 +43,12 @@ afterAll(async () => {
 
 /** The weir to be, with the key of the one that was; nothing of it runs yet. */
 async function prepareTarget(): Promise<Weir> {
-  const home = join(folder, 'home')
-  mkdirSync(home)
-  const port = await freePorts(4)
-  const environment = {
-    PATH: process.env['PATH'] ?? '',
-    WEIR_LOG_LEVEL: 'warn',
-    WEIR_LOG_FOLDER: 'stdout',
-    WEIR_ALLOW_PRIVATE_WEBHOOKS: 'true',
-    ...engines.env,
-    DATABASE_URL: database.url,
-    WEIR_SECRET_KEY: readFileSync(join(source.home, 'secret.key'), 'utf8').trim(),
-    WEIR_HOME: home,
-    WEIR_PORT: String(port),
-    WEIR_METRICS_PORT: String(port + 1),
-  }
-  return new Weir(environment, database, engines)
+  const key = readFileSync(join(source.home, 'secret.key'), 'utf8').trim()
+  const env = { ...engines.env, WEIR_SECRET_KEY: key }
+  return new Weir(await weirEnvironment(env, database.url, folder), async () => {
+    await database.close()
+    await engines.stop()
+  })
 }
 
 async function succeed(weir: Weir, words: readonly string[]): Promise<string> {

@@ -5,7 +5,7 @@ import { connect } from '../support/socket.ts'
 import { useWeir } from '../support/use-weir.ts'
 import { waitFor } from '../support/wait-for.ts'
 
-const used = useWeir()
+const used = useWeir({ isOwn: true })
 
 const samples = async (): Promise<Samples> => await readMetrics(...used.weir.metricsPorts)
 

@@ -7,7 +7,7 @@ import { Gate } from '../support/gate.ts'
 import { useWeir } from '../support/use-weir.ts'
 import { waitFor } from '../support/wait-for.ts'
 
-const used = useWeir()
+const used = useWeir({ isOwn: true })
 
 test('a submission that was given up is made afresh by the next one with its key', async () => {
   const { api, orgId } = await used.newOrg({ credits: 10_000_000n })

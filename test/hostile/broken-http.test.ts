@@ -7,7 +7,7 @@ import { waitFor } from '../support/wait-for.ts'
 
 // What is not quite HTTP, or far too much of it.
 
-const used = useWeir()
+const used = useWeir({ isOwn: true })
 const limitMs = 120_000
 const pipelined = 300
 const largeBodies = 40

@@ -5,7 +5,7 @@ import { useWeir } from '../support/use-weir.ts'
 
 // Clients that take their time, and thousands that say nothing at all.
 
-const used = useWeir()
+const used = useWeir({ isOwn: true })
 const limitMs = 120_000
 /** What weir promises, ms; see src/http/intake.ts. */
 const headersMs = 10_000

@@ -8,7 +8,7 @@ import { waitFor } from '../support/wait-for.ts'
 
 // Sockets that say too much, nothing at all, or what makes no sense.
 
-const used = useWeir()
+const used = useWeir({ isOwn: true })
 const limitMs = 120_000
 /** What weir promises; see src/realtime/socket-limits.ts. */
 const introductionMs = 10_000

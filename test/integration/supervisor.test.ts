@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals'
 import { buildSupervisor, type BuiltSupervisor } from '../support/built-supervisor.ts'
+import { freePorts } from '../support/free-ports.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 const readyLimitMs = 30_000
@@ -36,8 +37,8 @@ beforeAll(() => {
 })
 
 beforeEach(async () => {
-  port = await freePort(1)
-  metricsPort = await freePort(3)
+  port = await freePorts()
+  metricsPort = await freePorts(3)
   launched = []
 })
 
@@ -136,24 +137,6 @@ async function listenOn(wanted: number): Promise<Server> {
 
 async function closed(server: Server): Promise<void> {
   await new Promise((resolve) => server.close(resolve))
-}
-
-/** The first of `count` ports in a row that are free now. */
-async function freePort(count: number): Promise<number> {
-  for (;;) {
-    const first = await listenOn(0)
-    const address = first.address()
-    const start = typeof address === 'object' && address !== null ? address.port : 0
-    const others: Server[] = []
-    let isFree = true
-    for (let offset = 1; offset < count; offset += 1) {
-      const next = await listenOn(start + offset).catch(() => undefined)
-      if (next) others.push(next)
-      else isFree = false
-    }
-    await Promise.all([first, ...others].map(closed))
-    if (isFree) return start
-  }
 }
 
 test('below a folder of mode 700 three processes start; Ctrl-C ends everything', async () => {

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { newBucket } from './bucket.ts'
-import { ownEventStoreDb } from './eventstoredb-server.ts'
+import { ownEventStoreDb, startEventStoreDb } from './eventstoredb-server.ts'
 import { kafkaBrokers, ownKafkaBroker } from './kafka-broker.ts'
+import type { RunPlace } from './once-in-run.ts'
 import { ownS3Server, sharedS3 } from './s3-server.ts'
 
 /** An engine that a test may break: killed, it comes back with its data when it is started. */
@@ -31,12 +32,14 @@ const partitions = 4
 /**
  * Kafka and S3 of the whole test run, with topics and a bucket of this weir's own; and an
  * EventStoreDB of its own, because one server is one log.
+ *
+ * @param place where that runs; by default it ends with the test file
  */
-export async function clusterEngines(): Promise<ClusterEngines> {
+export async function clusterEngines(place?: RunPlace): Promise<ClusterEngines> {
   const [brokers, s3, eventStoreDb] = await Promise.all([
     kafkaBrokers(),
     sharedS3(),
-    ownEventStoreDb(),
+    place ? startEventStoreDb(place) : ownEventStoreDb(),
   ])
   const env = await environment({ brokers, access: s3, url: eventStoreDb.url })
   return { env, stop: () => eventStoreDb.stop() }

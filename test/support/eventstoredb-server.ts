@@ -36,7 +36,12 @@ export async function eventStoreDbUrl(): Promise<string> {
 /** A server of the test's own, running, for faults. `stop` it in the end. */
 export async function ownEventStoreDb(): Promise<EventStoreDbServer> {
   const folder = await mkdtemp(join(tmpdir(), `weir-test-${process.pid}-eventstoredb-`))
-  const server = await openServer({ folder, ownerPid: process.pid })
+  return await startEventStoreDb({ folder, ownerPid: process.pid })
+}
+
+/** A server in that place. `stop` it in the end; one that is a run's ends with the run. */
+export async function startEventStoreDb(place: RunPlace): Promise<EventStoreDbServer> {
+  const server = await openServer(place)
   await server.start()
   return server
 }

@@ -1,8 +1,16 @@
 import { afterAll, beforeAll, expect } from '@jest/globals'
 import { Client, newOrg, type Org, type OrgOptions } from './client.ts'
+import { sharedWeir } from './shared-weir.ts'
 import { startWeir, type Weir, type WeirOptions } from './weir.ts'
 
 const limitMs = 60_000
+const sharedLimitMs = 660_000
+
+/** With any of the others it is the file's own too. */
+export interface UseWeirOptions extends WeirOptions {
+  /** For a file that looks at what all orgs together do, or that asks very much of weir. */
+  readonly isOwn?: boolean
+}
 
 /** The weir of a test file, and callers of it. */
 export interface WeirInUse {
@@ -16,20 +24,27 @@ export interface WeirInUse {
 }
 
 /**
- * One weir for the whole test file: started before its first test, stopped after its last one. Call
- * it at the top of the file. Whatever the tests do, an error in weir's log fails the file.
+ * A weir for the test file, to be called at its top: one that files share and in which each makes
+ * orgs of its own; with options, one that starts before the file's first test and stops after its
+ * last one. Whatever the tests do, an error in weir's log fails the file.
  */
-export function useWeir(options: WeirOptions = {}): WeirInUse {
+export function useWeir({ isOwn = false, ...options }: UseWeirOptions = {}): WeirInUse {
+  const isShared = !isOwn && Object.keys(options).length === 0
   let started: Weir | undefined
+  let logged = 0
 
-  beforeAll(async () => {
-    started = await startWeir(options)
-  }, limitMs)
+  beforeAll(
+    async () => {
+      started = isShared ? await sharedWeir() : await startWeir(options)
+      if (isShared) logged = started.log.length
+    },
+    isShared ? sharedLimitMs : limitMs,
+  )
 
   afterAll(async () => {
     if (started === undefined) return
-    const { faults } = started
-    await started.stop()
+    const faults = started.faultsSince(logged)
+    if (!isShared) await started.stop()
     expect(faults).toEqual([])
   }, limitMs)
 

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, closeSync, mkdtempSync, openSync, readdirSync, readFileSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -7,18 +8,19 @@ import { clusterNameOf, endOrphans } from '../../infra/embedded-postgres/leftove
 import type { DevFile } from '../../src/supervisor/dev-file.ts'
 import { requireBuilt } from './build.ts'
 import { clusterEngines, type ClusterEngines } from './cluster-engines.ts'
-import { testDatabase, type TestDatabase } from './database.ts'
+import { testDatabase } from './database.ts'
 import { freePorts } from './free-ports.ts'
 import { waitFor } from './wait-for.ts'
 
 /** Whether this run of the test file is the one on the cluster profile (jest.config.js). */
 export const isClusterTested = 'isClusterTested' in globalThis
 
-const program = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url))
-const readyLimitMs = 40_000
+export const program = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url))
+/** What the launcher prints once all roles serve. */
+export const readyLine = 'weir is ready.'
+export const readyLimitMs = 40_000
 const stopLimitMs = 25_000
 const endLimitMs = 10_000
-const logLengthMax = 2_000_000
 const logTailLength = 5_000
 
 export type WeirProcess = 'parent' | 'api' | 'worker' | 'projector' | 'postgres'
@@ -41,7 +43,11 @@ export async function startWeir(options: WeirOptions = {}): Promise<Weir> {
   const database = options.isPostgresEmbedded ? undefined : await testDatabase()
   const engines = options.engines ?? (isClusterTested ? await clusterEngines() : undefined)
   const env = { ...engines?.env, ...options.env }
-  const weir = new Weir(await environmentOf({ env }, database), database, engines)
+  const environment = await weirEnvironment(env, database?.url)
+  const weir = new Weir(environment, async () => {
+    await database?.close()
+    await engines?.stop()
+  })
   try {
     await weir.start()
     return weir
@@ -51,12 +57,14 @@ export async function startWeir(options: WeirOptions = {}): Promise<Weir> {
   }
 }
 
-async function environmentOf(
-  { env }: Pick<WeirOptions, 'env'>,
-  database: TestDatabase | undefined,
-): Promise<Environment> {
+/** A home of its own, free ports, and what a program of a test needs beside them. */
+export async function weirEnvironment(
+  env: Readonly<Record<string, string>>,
+  databaseUrl: string | undefined,
+  folder = tmpdir(),
+): Promise<WeirEnvironment> {
   // The name tells a later test run whose remains these are, should this one be killed.
-  const home = mkdtempSync(join(tmpdir(), `weir-test-${process.pid}-`))
+  const home = mkdtempSync(join(folder, `weir-test-${process.pid}-`))
   // Under root Postgres runs as another user, who must get to its data.
   chmodSync(home, 0o755)
   const port = await freePorts(4)
@@ -65,7 +73,7 @@ async function environmentOf(
     WEIR_LOG_LEVEL: 'warn',
     WEIR_LOG_FOLDER: 'stdout',
     WEIR_ALLOW_PRIVATE_WEBHOOKS: 'true',
-    ...(database ? { DATABASE_URL: database.url } : {}),
+    ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
     ...env,
     WEIR_HOME: home,
     WEIR_PORT: String(port),
@@ -79,27 +87,26 @@ export interface AddedRole {
   stop(): Promise<void>
 }
 
-type Environment = Readonly<Record<string, string>> & { readonly WEIR_HOME: string }
+export type WeirEnvironment = Readonly<Record<string, string>> & { readonly WEIR_HOME: string }
+
+/** Where all that a weir prints is kept, beside its home. */
+export function logFileOf({ WEIR_HOME: home }: WeirEnvironment): string {
+  return `${home}.log`
+}
 
 /** weir as users run it: the compiled program, as a tree of processes. Needs Linux's /proc. */
 export class Weir {
   readonly home: string
   readonly baseUrl: string
-  readonly #environment: Environment
-  readonly #database: TestDatabase | undefined
-  readonly #engines: ClusterEngines | undefined
+  readonly #environment: WeirEnvironment
+  readonly #endOthers: () => Promise<void>
   #launcher: ChildProcess | undefined
   #ended: Promise<unknown> = Promise.resolve()
-  #log = ''
 
-  constructor(
-    environment: Environment,
-    database: TestDatabase | undefined,
-    engines: ClusterEngines | undefined,
-  ) {
+  /** @param endOthers ends what it runs on, once it has stopped */
+  constructor(environment: WeirEnvironment, endOthers = () => Promise.resolve()) {
     this.#environment = environment
-    this.#database = database
-    this.#engines = engines
+    this.#endOthers = endOthers
     this.home = environment.WEIR_HOME
     this.baseUrl = `http://127.0.0.1:${environment['WEIR_PORT']}`
   }
@@ -111,8 +118,9 @@ export class Weir {
 
   /** Of the database on the server of the test run; throws when Postgres is embedded. */
   get databaseUrl(): string {
-    if (this.#database === undefined) throw new Error('The database is weir’s own.')
-    return this.#database.url
+    const url = this.#environment['DATABASE_URL']
+    if (url === undefined) throw new Error('The database is weir’s own.')
+    return url
   }
 
   /** Of api, worker and projector. */
@@ -129,7 +137,12 @@ export class Weir {
 
   /** What all of its processes have printed: by default only warnings and errors. */
   get log(): string {
-    return this.#log
+    return this.logSince(0)
+  }
+
+  /** What it has printed after that many characters. */
+  logSince(length: number): string {
+    return readIfThere(logFileOf(this.#environment)).slice(length)
   }
 
   /**
@@ -137,7 +150,14 @@ export class Weir {
    * that is no log line from a process that died.
    */
   get faults(): string[] {
-    const lines = this.#log.split('\n').filter((line) => line !== '')
+    return this.faultsSince(0)
+  }
+
+  /** Those that were printed after that many characters. */
+  faultsSince(length: number): string[] {
+    const lines = this.logSince(length)
+      .split('\n')
+      .filter((line) => line !== '')
     const hasDied = lines.some((line) => /^weir-\w+ ended/.test(line))
     return lines.filter((line) =>
       line.startsWith('{') ? /^\{"level":"(error|fatal)"/.test(line) : hasDied,
@@ -146,37 +166,25 @@ export class Weir {
 
   /** Starts the launcher; resolves when it is ready. Again, after `quit` or a kill: a restart. */
   async start(): Promise<void> {
-    const launcher = spawn(process.execPath, [program], {
-      env: this.#environment,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+    const before = this.logSince(0).length
+    const launcher = this.#spawn({})
     this.#launcher = launcher
-    let printed = ''
-    const note = (chunk: Buffer): void => {
-      printed += chunk.toString()
-      this.#log = (this.#log + chunk.toString()).slice(-logLengthMax)
-    }
-    launcher.stdout.on('data', note)
-    launcher.stderr.on('data', note)
-    // Not `close`: roles that a killed launcher leaves behind hold its output open for a while.
     this.#ended = new Promise((resolve) => launcher.once('exit', resolve))
     const isReady = (): boolean => {
+      const printed = this.logSince(before)
       if (hasExited(launcher)) throw new Error(`weir ended instead of starting: ${printed}`)
-      return printed.includes('weir is ready.')
+      return printed.includes(readyLine)
     }
     await waitFor('weir to be ready', isReady, readyLimitMs).catch((error: unknown) => {
-      throw new Error(`${String(error)}\nIts log ends with:\n${printed.slice(-logTailLength)}`)
+      const tail = this.logSince(before).slice(-logTailLength)
+      throw new Error(`${String(error)}\nIts log ends with:\n${tail}`)
     })
   }
 
   /** Starts one more process of a role beside those of the launcher, as on another machine. */
   async add(role: 'worker' | 'projector'): Promise<AddedRole> {
     const metricsPort = await freePorts(3)
-    const env = { ...this.#environment, WEIR_ROLES: role, WEIR_METRICS_PORT: String(metricsPort) }
-    const added = spawn(process.execPath, [program], { env, stdio: ['ignore', 'pipe', 'pipe'] })
-    for (const stream of [added.stdout, added.stderr]) {
-      stream.on('data', (chunk: Buffer) => (this.#log += chunk.toString()))
-    }
+    const added = this.#spawn({ WEIR_ROLES: role, WEIR_METRICS_PORT: String(metricsPort) })
     const closed = new Promise((resolve) => added.once('close', resolve))
     const port = metricsPort + ['api', 'worker', 'projector'].indexOf(role)
     const isUp = async (): Promise<boolean> =>
@@ -192,6 +200,16 @@ export class Weir {
         await waitFor(`the other ${role} to stop`, () => hasExited(added), stopLimitMs)
         await closed
       },
+    }
+  }
+
+  #spawn(env: Readonly<Record<string, string>>): ChildProcess {
+    const output = openSync(logFileOf(this.#environment), 'a')
+    const options = { env: { ...this.#environment, ...env } }
+    try {
+      return spawn(process.execPath, [program], { ...options, stdio: ['ignore', output, output] })
+    } finally {
+      closeSync(output)
     }
   }
 
@@ -233,11 +251,11 @@ export class Weir {
     if (wasRunning && left.length > 0) problems.push(`still there: ${JSON.stringify(left)}`)
     for (const { pid } of left) process.kill(pid, 'SIGKILL')
     await waitFor('the processes to end', () => !left.some(({ pid }) => isAlive(pid)), endLimitMs)
+    const tail = this.log.slice(-logTailLength)
     await removeHome(this.home)
-    await this.#database?.close().catch((error: unknown) => problems.push(error))
-    await this.#engines?.stop().catch((error: unknown) => problems.push(error))
+    rmSync(logFileOf(this.#environment), { force: true })
+    await this.#endOthers().catch((error: unknown) => problems.push(error))
     if (problems.length === 0) return
-    const tail = this.#log.slice(-logTailLength)
     throw new Error(`weir did not stop in order: ${problems.join('; ')}\nIts log:\n${tail}`)
   }
 }
