@@ -31,8 +31,11 @@ beforeEach(async () => {
 })
 
 afterAll(async () => {
-  await expectInvariants(weir)
-  await weir.stop()
+  try {
+    await expectInvariants(weir)
+  } finally {
+    await weir.stop()
+  }
 }, limitMs)
 
 /** Expects one end, the second attempt's, with a result that is whole; and each step paid once. */
