@@ -3,6 +3,8 @@ import { translate } from './translate.ts'
 
 const sources = [
   'src/config.ts',
+  'src/cluster-config.ts',
+  'src/environment.ts',
   'src/supervisor',
   'infra/embedded-postgres',
   'test/support/supervised-program.ts',
