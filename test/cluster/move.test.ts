@@ -46,8 +46,11 @@ async function prepareTarget(): Promise<Weir> {
   const key = readFileSync(join(source.home, 'secret.key'), 'utf8').trim()
   const env = { ...engines.env, WEIR_SECRET_KEY: key }
   return new Weir(await weirEnvironment(env, database.url, folder), async () => {
-    await database.close()
-    await engines.stop()
+    try {
+      await database.close()
+    } finally {
+      await engines.stop()
+    }
   })
 }
 

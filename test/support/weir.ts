@@ -45,8 +45,11 @@ export async function startWeir(options: WeirOptions = {}): Promise<Weir> {
   const env = { ...engines?.env, ...options.env }
   const environment = await weirEnvironment(env, database?.url)
   const weir = new Weir(environment, async () => {
-    await database?.close()
-    await engines?.stop()
+    try {
+      await database?.close()
+    } finally {
+      await engines?.stop()
+    }
   })
   try {
     await weir.start()
