@@ -149,14 +149,9 @@ export class Weir {
   }
 
   /**
-   * What must not be in the log, whatever was asked of weir: lines of level error, and everything
+   * What must not be in the log after that many characters, whatever was asked: error lines, and everything
    * that is no log line from a process that died.
    */
-  get faults(): string[] {
-    return this.faultsSince(0)
-  }
-
-  /** Those that were printed after that many characters. */
   faultsSince(length: number): string[] {
     const lines = this.logSince(length)
       .split('\n')
