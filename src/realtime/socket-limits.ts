@@ -13,7 +13,7 @@ export const socketsOfOrgMax = 5_000
 const requestsAtOnceMax = 1_500
 /** From then on this many per second. */
 const requestsPerSecond = 50
-/** A socket that was refused so often, and goes on, is cut off. */
+/** A socket that was refused so often is cut off; one refusal is forgiven per fill. */
 const refusalsMax = 500
 /** Subscriptions of one socket that are read from the log at the same time; others wait. */
 const readsMax = 8
@@ -35,12 +35,13 @@ export class RequestBudget {
     const gained = ((nowMs - this.#filledAt) / 1_000) * requestsPerSecond
     this.#left = Math.min(requestsAtOnceMax, this.#left + Math.max(0, gained))
     this.#filledAt = nowMs
+    // Forgiven by and by, not at once: in a flood every fill lets one request through.
+    this.#refusals = Math.max(0, this.#refusals - Math.max(0, gained))
     if (this.#left < 1) {
       this.#refusals += 1
       return false
     }
     this.#left -= 1
-    this.#refusals = 0
     return true
   }
 

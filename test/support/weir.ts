@@ -149,8 +149,8 @@ export class Weir {
   }
 
   /**
-   * What must not be in the log after that many characters, whatever was asked: error lines, and everything
-   * that is no log line from a process that died.
+   * What must not be in the log after that many characters, whatever was asked: error lines, and
+   * everything that is no log line from a process that died.
    */
   faultsSince(length: number): string[] {
     const lines = this.logSince(length)

@@ -34,6 +34,15 @@ test('only who goes on after hundreds of refusals abuses', () => {
   expect(budget.isAbused).toBe(false)
 })
 
+test('a flood that takes a while is abuse too, though some of it is let through', () => {
+  const budget = new RequestBudget(0)
+  takenAtOnce(budget, 0)
+  let passed = 0
+  for (let ms = 0; ms < 1_000; ms += 1) if (budget.take(ms)) passed += 1
+  expect(passed).toBeGreaterThan(40)
+  expect(budget.isAbused).toBe(true)
+})
+
 test('eight have their turn at the same time, the others in their order', async () => {
   const turns = new Turns()
   const begun: number[] = []
