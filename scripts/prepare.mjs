@@ -115,11 +115,10 @@ function isBuilt(print) {
 function build(sources, print) {
   const started = performance.now()
   console.error('Building …')
-  // Without a stamp the last build did not finish, and what the compiler remembers may be wrong.
-  if (!existsSync(stampFile)) rmSync(join(root, 'dist', '.tsbuildinfo'), { force: true })
   rmSync(stampFile, { force: true })
-  const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
-  const flags = [compiler, '-p', 'tsconfig.build.json']
+  const compiler = join(root, 'node_modules', '@typescript', 'native', 'bin', 'tsc')
+  // Types are checked by `npm test`: whoever starts weir need not wait for that.
+  const flags = [compiler, '-p', 'tsconfig.build.json', '--noCheck']
   const result = spawnSync(process.execPath, flags, { cwd: root, stdio: ['ignore', 2, 2] })
   if (result.status !== 0) {
     throw new Refusal(`The build failed (tsc ended with ${endOf(result)}); see the errors above.`)

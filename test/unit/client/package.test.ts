@@ -79,7 +79,7 @@ test('what its documents show compiles against the package', () => {
     return file
   })
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
-  const compiler = join(root, 'node_modules/typescript/bin/tsc')
+  const compiler = join(root, 'node_modules/@typescript/native/bin/tsc')
   const { stdout, status } = spawnSync(process.execPath, [compiler], {
     cwd: folder,
     encoding: 'utf8',
