@@ -9,6 +9,7 @@ import { isoTime } from '../domain/ports/clock.ts'
 import type { Clock } from '../domain/ports/clock.ts'
 import type { Ids } from '../domain/ports/ids.ts'
 import type { Lease } from '../domain/ports/lease-store.ts'
+import { ObjectStoreUnavailable } from '../domain/ports/object-store.ts'
 import type { ObjectStore } from '../domain/ports/object-store.ts'
 import type { CallContext, CallOutcome, HandlerContext, JobOutcome } from './handlers/handler.ts'
 import type { ProviderCall, StepContext } from './handlers/handler.ts'
@@ -225,11 +226,12 @@ export class JobAttempt {
     if (reason === 'shutdown') {
       return this.#handle({ ...end, reason: 'shutdown', error: null, runAt: at })
     }
-    if (error instanceof Postponed) {
-      const runAt = isoTime(error.until)
+    const resumeAt = this.#resumeAt(error)
+    if (resumeAt !== null) {
+      const runAt = isoTime(resumeAt)
       return this.#handle({ ...end, reason: 'postponed', error: null, runAt })
     }
-    const runAt = isoTime(this.#ports.clock.now() + this.#retryDelay())
+    const runAt = isoTime(this.#ports.clock.now() + this.#retryDelay(this.#job.failures))
     return this.#handle({ ...end, reason: 'error', error: storedError(error), runAt })
   }
 
@@ -239,9 +241,17 @@ export class JobAttempt {
     return this.#handle({ type: 'EnforceDeadline', at: overdue.at(-1) ?? this.#now() })
   }
 
+  /** When the job can go on, ms since the epoch, if it is only held up; null when it has failed. */
+  #resumeAt(error: unknown): number | null {
+    if (error instanceof Postponed) return error.until
+    // Its result waits for the store as long as the store is away, and costs no attempt.
+    if (!(error instanceof ObjectStoreUnavailable)) return null
+    return this.#ports.clock.now() + this.#retryDelay(this.#job.attempt - 1)
+  }
+
   /** 1 s × 2ⁿ with jitter: between half of it and the whole. */
-  #retryDelay(): number {
-    const delay = Math.min(retryDelayMs * 2 ** this.#job.failures, retryDelayMsMax)
+  #retryDelay(repetitions: number): number {
+    const delay = Math.min(retryDelayMs * 2 ** repetitions, retryDelayMsMax)
     return delay * (0.5 + this.#ports.ids.random01() / 2)
   }
 

@@ -63,7 +63,10 @@ export type JobStepCompleted = {
     readonly progress: number
   }
 }
-/** Why an attempt ended without an end of the job; postponed: a provider's limits left no room. */
+/**
+ * Why an attempt ended without an end of the job; postponed: a provider's limits left no room, or
+ * the object store was away.
+ */
 export type RetryReason = 'error' | 'lease_expired' | 'shutdown' | 'postponed'
 /** An attempt ended without an end of the job, which waits in the queue until `runAt`. */
 export type JobRetryScheduled = {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { ObjectStoreUnavailable } from '../../../domain/ports/object-store.ts'
 import { JobError } from '../../../workers/job-error.ts'
 import { sandboxRun } from '../../../workers/handlers/sandbox-run.ts'
 import { jobQueueTable } from '../../../projections/job-queue.ts'
@@ -142,6 +143,23 @@ describe('an attempt that fails', () => {
       expect(waitMs).toBeGreaterThanOrEqual(500 * 2 ** failures)
       expect(waitMs).toBeLessThanOrEqual(1_000 * 2 ** failures)
     })
+  })
+
+  test('for want of the object store waits for it, and uses up no attempt', async () => {
+    const put = weir.objects.put.bind(weir.objects)
+    let isAway = true
+    weir.objects.put = (...args) =>
+      isAway ? Promise.reject(new ObjectStoreUnavailable('away')) : put(...args)
+    weir.startWorker(sandbox)
+    const jobId = await submit({ steps: 1 }, { attemptsMax: 2 })
+    await weir.pass(120)
+    expect(await weir.job(jobId)).toMatchObject({ status: 'queued', failures: 0 })
+    isAway = false
+    const job = await weir.untilEnded(jobId)
+    expect(job).toMatchObject({ status: 'succeeded', failures: 0 })
+    expect(job.attempt).toBeGreaterThan(5)
+    expect(job.attempt).toBeLessThan(12)
+    expect(called()).toBe(1)
   })
 
   test('is the last when the error is not retryable', async () => {
