@@ -23,7 +23,8 @@ interface OrgDetails {
   readonly keys: readonly { readonly keyId: string; readonly name: string }[]
 }
 
-const used = useWeir()
+/** Prices are the same for all orgs; others would pay those that are published here. */
+const used = useWeir({ isOwn: true })
 
 async function details(orgId: string): Promise<OrgDetails> {
   return expectStatus(await used.admin.get<OrgDetails>(`/v1/admin/orgs/${orgId}`), 200)
