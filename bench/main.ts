@@ -15,7 +15,7 @@ import { render } from './report.ts'
 import type { MemoryRun, Results } from './report.ts'
 import type { Stack, StackFactory } from './stack.ts'
 import { bullmqPeer, redisIsInstalled } from './stacks/bullmq.ts'
-import { weir } from './stacks/weir.ts'
+import { weir, weirCluster } from './stacks/weir.ts'
 import { runStartLatency, signalTap } from './start-latency.ts'
 import type { StartLatencyRun } from './start-latency.ts'
 import { watch } from './watch.ts'
@@ -84,9 +84,12 @@ function readPlan(): Plan {
 function chooseStacks(): StackFactory[] {
   const all = [bullmqPeer(repository), weir(repository)]
   if (flags.only !== undefined) {
-    const chosen = all.filter(({ name }) => name === flags.only)
-    if (chosen.length === 0) throw new Error('--only takes weir or bullmq')
-    return chosen
+    const known = [...all, weirCluster(repository)]
+    const wanted = flags.only.split(',')
+    if (!wanted.every((each) => known.some(({ name }) => name === each))) {
+      throw new Error(`--only takes ${known.map(({ name }) => name).join(', ')}`)
+    }
+    return known.filter(({ name }) => wanted.includes(name))
   }
   if (redisIsInstalled()) return all
   const missing = 'redis-server is not installed, so the peer cannot run (Debian: redis-server)'

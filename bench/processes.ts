@@ -140,6 +140,12 @@ function processRow(pid: number): ProcessRow | null {
   }
 }
 
+/** The living processes that this one has started. */
+export function ownChildren(): number[] {
+  const table = processTable()
+  return table.filter(({ parent }) => parent === process.pid).map(({ pid }) => pid)
+}
+
 /** `root` and every living process below it. */
 function tree(root: number): number[] {
   const table = processTable()

@@ -73,14 +73,20 @@ const stacksOf = (runs: readonly { stack: string }[]): string[] => [
   ...new Set(runs.map(({ stack }) => stack)),
 ]
 
+const ratios = [
+  ['weir', 'bullmq'],
+  ['weir-cluster', 'weir'],
+] as const
+
 function medians(runs: readonly FullPathRun[]): string {
   const rates = new Map(
     stacksOf(runs).map((stack) => [stack, medianOf(runs, stack, (run) => run.jobsPerSecond)]),
   )
   const parts = [...rates].map(([stack, rate]) => `${stack} ${rate.toFixed(0)} jobs/s`)
-  const [weir, peer] = [rates.get('weir'), rates.get('bullmq')]
-  if (weir !== undefined && peer !== undefined) {
-    parts.push(`weir / bullmq = ${(weir / peer).toFixed(2)}`)
+  for (const [stack, beside] of ratios) {
+    const [one, other] = [rates.get(stack), rates.get(beside)]
+    if (one === undefined || other === undefined) continue
+    parts.push(`${stack} / ${beside} = ${(one / other).toFixed(2)}`)
   }
   return `median: ${parts.join(', ')}`
 }
@@ -91,7 +97,17 @@ const medianOf = (runs: readonly FullPathRun[], stack: string, figure: Figure): 
   median(runs.filter((run) => run.stack === stack).map(figure))
 
 function whereTimeGoes(runs: readonly FullPathRun[]): string {
-  const order = ['api', 'worker', 'projector', 'parent', 'postgres', 'redis']
+  const order = [
+    'api',
+    'worker',
+    'projector',
+    'parent',
+    'postgres',
+    'redis',
+    'kafka',
+    'eventstoredb',
+    's3',
+  ]
   const seen = new Set(runs.flatMap((run) => Object.keys(run.cpuMsPerJob)))
   const parts = [...order.filter((part) => seen.has(part)), ...[...seen].filter(isNew(order))]
   const rows = stacksOf(runs).map((stack) => {

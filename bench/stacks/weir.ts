@@ -1,19 +1,57 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { onCleanup } from '../cleanup.ts'
 import { members, parse, text } from '../json.ts'
 import { freePort } from '../ports.ts'
 import { startPostgres } from '../postgres.ts'
-import { ready, start } from '../processes.ts'
+import { ownChildren, ready, start } from '../processes.ts'
+import type { Running } from '../processes.ts'
 import { grantMicro, jobBody } from '../stack.ts'
 import type { JobSignal, Org, Stack, StackFactory } from '../stack.ts'
+import { ownClusterEngines } from '../../test/support/cluster-engines.ts'
+import { fetchEnginePrograms } from '../../test/support/engine-programs.ts'
 
 /** weir as built in `repository`, as an installation of its own. */
 export function weir(repository: string): StackFactory {
-  const main = join(repository, 'dist', 'src', 'main.js')
-  return { name: 'weir', start: (folder, orgCount) => startWeir(main, folder, orgCount) }
+  const start = (folder: string, orgCount: number): Promise<Stack> =>
+    startWeir({ name: 'weir', repository, folder, orgCount, engines: noEngines })
+  return { name: 'weir', start }
 }
 
-async function startWeir(main: string, folder: string, orgCount: number): Promise<Stack> {
+/**
+ * The same on Kafka, S3 and EventStoreDB, which is the stand-in of the tests where no real one was
+ * given. Each engine is one process on this machine.
+ */
+export function weirCluster(repository: string): StackFactory {
+  const name = 'weir-cluster'
+  const start = async (folder: string, orgCount: number): Promise<Stack> =>
+    startWeir({ name, repository, folder, orgCount, engines: await startEngines() })
+  return { name, start }
+}
+
+type Engines = { readonly env: Readonly<Record<string, string>>; readonly pids: readonly number[] }
+
+const noEngines: Engines = { env: {}, pids: [] }
+
+async function startEngines(): Promise<Engines> {
+  await fetchEnginePrograms()
+  const before = new Set(ownChildren())
+  const engines = await ownClusterEngines()
+  onCleanup('engines', () => engines.stop())
+  const { env } = engines
+  return { env, pids: ownChildren().filter((pid) => !before.has(pid)) }
+}
+
+type Start = {
+  readonly name: string
+  readonly repository: string
+  readonly folder: string
+  readonly orgCount: number
+  readonly engines: Engines
+}
+
+async function startWeir({ name, repository, folder, orgCount, engines }: Start): Promise<Stack> {
+  const main = join(repository, 'dist', 'src', 'main.js')
   if (!existsSync(main)) throw new Error(`weir is not built: ${main} does not exist`)
   const home = join(folder, 'weir')
   mkdirSync(home)
@@ -28,6 +66,7 @@ async function startWeir(main: string, folder: string, orgCount: number): Promis
       WEIR_PORT: String(port),
       WEIR_METRICS_PORT: String(await freePort(3)),
       DATABASE_URL: postgres.url,
+      ...engines.env,
     },
     logFolder: folder,
   })
@@ -39,7 +78,7 @@ async function startWeir(main: string, folder: string, orgCount: number): Promis
     orgs.push(await createOrg(baseUrl, adminToken, `bench ${String(number)}`))
   }
   return {
-    name: 'weir',
+    name,
     baseUrl,
     orgs,
     paths: { submit: '/v1/jobs', batch: '/v1/jobs/batch', balance: '/v1/balance' },
@@ -47,9 +86,14 @@ async function startWeir(main: string, folder: string, orgCount: number): Promis
     socketPath: '/v1/socket',
     readUpdate,
     databaseUrl: postgres.url,
-    processes: [server, postgres.server],
+    processes: [server, postgres.server, ...engines.pids.map(running)],
     label,
   }
+}
+
+/** Whoever misses an engine hears it from weir. */
+function running(pid: number): Running {
+  return { pid, died: new Promise<never>(() => undefined) }
 }
 
 const dayMs = 86_400_000
@@ -98,5 +142,8 @@ function label(title: string): string | null {
   const role = /^weir-(api|worker|projector)\b/.exec(title)?.[1]
   if (role) return role
   if (/postgres/.test(title)) return 'postgres'
+  if (/java$/.test(title)) return 'kafka'
+  if (/versitygw$/.test(title)) return 's3'
+  if (/node$/.test(title)) return 'eventstoredb'
   return 'parent'
 }

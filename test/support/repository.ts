@@ -1,8 +1,16 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 
-export const root = join(import.meta.dirname, '..', '..')
+/** The folder of the lock file: as a part of a compiled benchmark, this file lies deeper. */
+export const root = folderWith('package-lock.json', import.meta.dirname)
+
+function folderWith(file: string, below: string): string {
+  if (existsSync(join(below, file))) return below
+  const above = dirname(below)
+  if (above === below) throw new Error(`there is no ${file} above ${import.meta.dirname}`)
+  return folderWith(file, above)
+}
 
 export interface SourceFile {
   /** Relative to the root, with forward slashes. */

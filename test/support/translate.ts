@@ -1,9 +1,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { transformSync } from '@swc/core'
-
-const repository = fileURLToPath(new URL('../..', import.meta.url))
+import { root as repository } from './repository.ts'
 
 /** Parts of the repository as plain JavaScript, in a folder from which packages are found. */
 export interface Translated {
