@@ -78,8 +78,7 @@ export class AppendLane {
     const sent = this.#sent.get(correlationId)
     this.#sent.delete(correlationId)
     if (sent?.answersBefore !== this.#answers) return
-    this.#connection.silent(this.link)
-    this.#break(new Error('the server does not answer'))
+    if (this.#connection.silent(this.link)) this.#break(new Error('the server does not answer'))
   }
 
   #pump(): void {

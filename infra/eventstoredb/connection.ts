@@ -21,6 +21,8 @@ export type ConnectionOptions = {
 
 type OpenLink = Link & {
   readonly channel: Channel
+  /** By the process's own clock, ms. */
+  readonly openedAt: number
   readonly node: EndPoint
   readonly drop: AbortController
 }
@@ -28,6 +30,8 @@ type OpenLink = Link & {
 /** A server gives an append up after 2 s by itself; a dead connection is found after 15 s. */
 const appendMsByDefault = 5_000
 const readMsByDefault = 10_000
+/** A link that never answered is waited for no longer than that: keep-alives find a dead one. */
+const patienceMsMax = 15_000
 const pauseMsMin = 50
 const pauseMsMax = 1_000
 /** Servers write events of up to 16 MB. */
@@ -93,9 +97,19 @@ export class EventStoreDbConnection {
     if (leader || provesConnectionBad(error)) this.#giveUp(link, leader)
   }
 
-  /** To be told when nothing at all was answered for long. */
-  silent(link: Link): void {
+  /**
+   * To be told when nothing at all was answered for as long as an append may take. True when the
+   * link was given up for it. The longer nothing answers, the longer the next link may take to: on
+   * a busy machine it can be connected to later than an append is given up, and links that are all
+   * dropped at that age would never answer.
+   */
+  silent(link: Link): boolean {
+    if (link !== this.#open) return true
+    const patienceMs = Math.min(this.appendMs * (1 + this.#failures), patienceMsMax)
+    const ageMs = performance.now() - this.#open.openedAt
+    if (ageMs < patienceMs) return false
     this.#giveUp(link, null)
+    return true
   }
 
   /** Ends every call with an error, and the connection. */
@@ -152,6 +166,7 @@ export class EventStoreDbConnection {
     })
     const streams = new streamsGrpc.StreamsClient('', credentials, { channelOverride: channel })
     const drop = new AbortController()
-    return { channel, streams, node, drop, dropped: drop.signal }
+    const openedAt = performance.now()
+    return { channel, openedAt, streams, node, drop, dropped: drop.signal }
   }
 }

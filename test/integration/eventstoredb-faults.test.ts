@@ -8,6 +8,7 @@ import { newEvent, newEvents, newStream } from '../contracts/event-store.contrac
 import type { AppendFault } from '../support/eventstoredb-stand-in/faults.ts'
 import { startStandIn, type StandIn } from '../support/eventstoredb-stand-in/stand-in.ts'
 import { openEventStoreDb, type OpenEventStoreDb } from '../support/eventstoredb.ts'
+import { startFlakyProxy } from '../support/flaky-proxy.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 // The adapter, and a server that has faults: the stand-in, which can be told to have them.
@@ -212,6 +213,16 @@ describe('a server that is away', () => {
     await begin({ port: standIn.port, log: standIn.log })
     expect(await appendSurely(stream, 0, newEvents(1))).toBe(1)
     expect(await store.read(stream, 0)).toHaveLength(2)
+  })
+
+  test('that takes longer to be connected to than an append may is reached all the same', async () => {
+    const proxy = await startFlakyProxy(`http://127.0.0.1:${standIn.port}`)
+    opened.push({ stop: () => proxy.close() })
+    // Two answers, of the connection and of the append, take more than an append may.
+    proxy.delayAnswers(0.6 * appendMs)
+    const slow = open(proxy.url.replace('http', 'esdb') + '?tls=false')
+    store = new EventStoreDbEventStore(slow.connection, slow.streamPrefix)
+    expect(await appendSurely(newStream(), NO_STREAM, newEvents(1))).toBe(0)
   })
 
   test('that never answers reads makes them fail in time', async () => {

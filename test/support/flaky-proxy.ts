@@ -11,6 +11,8 @@ export interface FlakyProxy {
   setDown(isDown: boolean): void
   /** The next answers are lost: cut when their first byte comes, after the server did its work. */
   loseAnswers(count: number): void
+  /** Whatever the server says from now on comes that much later, ms. */
+  delayAnswers(ms: number): void
   close(): Promise<void>
 }
 
@@ -20,6 +22,7 @@ export async function startFlakyProxy(target: string): Promise<FlakyProxy> {
   let connections = 0
   let isDown = false
   let answersToLose = 0
+  let delayMs = 0
   const server = createServer((near) => {
     if (isDown) {
       near.destroy()
@@ -44,7 +47,8 @@ export async function startFlakyProxy(target: string): Promise<FlakyProxy> {
       if (answersToLose > 0) {
         answersToLose -= 1
         near.destroy()
-      } else near.write(chunk)
+      } else if (delayMs > 0) setTimeout(() => near.write(chunk), delayMs)
+      else near.write(chunk)
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -66,6 +70,9 @@ export async function startFlakyProxy(target: string): Promise<FlakyProxy> {
     },
     loseAnswers: (count) => {
       answersToLose = count
+    },
+    delayAnswers: (ms) => {
+      delayMs = ms
     },
     close: async () => {
       cut()
