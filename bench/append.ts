@@ -1,6 +1,6 @@
 // Appends by many writers, next to one raw INSERT … SELECT unnest with the same rows:
 //
-//   npx tsc -p bench/tsconfig.json && node dist/bench/bench/append.js [database url]
+//   npx tsc -p bench/tsconfig.json --noCheck && node dist/bench/bench/append.js [database url]
 //
 // Without a URL it starts the embedded Postgres, with fsync, in a folder of its own.
 import { randomUUID } from 'node:crypto'

@@ -143,7 +143,7 @@ function label(title: string): string | null {
   if (role) return role
   if (/postgres/.test(title)) return 'postgres'
   if (/java$/.test(title)) return 'kafka'
-  if (/versitygw$/.test(title)) return 's3'
+  if (/versitygw/.test(title)) return 's3'
   if (/node$/.test(title)) return 'eventstoredb'
   return 'parent'
 }

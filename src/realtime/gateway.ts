@@ -22,6 +22,9 @@ const recheckMs = 3_000
 /** Sockets looked at before everything else has its turn. */
 const recheckedAtOnce = 200
 
+/** A socket that is cut off has this long to read why, ms. */
+const lastWordsMs = 1_000
+
 type Ack = (answer: unknown) => void
 
 /** One socket, and what it hears. */
@@ -140,8 +143,16 @@ export class Gateway {
     socket.use((packet, next) => {
       if (budget.take(clock.now())) return next()
       answerTo(packet.at(-1))({ ok: false, code: 'rate_limited' })
-      if (budget.isAbused) socket.conn.close(true)
+      if (budget.isAbused) this.#cutOff(socket)
     })
+  }
+
+  /** Hears nothing more, and says what it has still to say if that is soon heard. */
+  #cutOff({ conn }: Socket): void {
+    if (conn.readyState !== 'open') return
+    conn.close()
+    const end = (): unknown => conn.close(true)
+    this.#runtime.clock.sleep(lastWordsMs, this.#closing.signal).then(end, end)
   }
 
   async #subscribe(client: Client, request: unknown): Promise<unknown> {

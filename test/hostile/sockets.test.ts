@@ -93,8 +93,7 @@ test(
     for (let number = 0; number < requestsAtOnceMax + 2_000; number += 1) flood.send(ask(number))
     expect(await longestWaitDuring(api, flood.closed)).toBeLessThan(waitMsMax)
     const refused = flood.received.filter((text) => text.includes('"rate_limited"'))
-    // What is still on its way to one that is cut off is lost with it.
-    expect(refused.length).toBeGreaterThan(0)
+    expect(refused.length).toBeGreaterThan(100)
     // It may come back and behave.
     const again = await connect(used.weir.baseUrl, api.token)
     expect(await again.subscribe(`job:${jobId}`, -1)).toMatchObject({ ok: true })
