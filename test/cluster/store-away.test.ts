@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Client, newOrg, sandbox } from '../support/client.ts'
 import {
   ownClusterEngines,
@@ -12,7 +11,8 @@ import { startWeir, type Weir } from '../support/weir.ts'
 // S3 is away for longer than all attempts of a job take, were they failures.
 
 const limitMs = 300_000
-const awayMs = 25_000
+/** A job of this type fails for good with its fifth failure. */
+const attemptsMax = 5
 
 let engines: ClusterEngines & OwnEngines
 let weir: Weir
@@ -32,7 +32,13 @@ test(
     const { api } = await newOrg(new Client(weir.baseUrl, weir.dev.adminToken))
     await engines.s3.kill()
     const { jobId } = await api.submit(sandbox({ steps: 2, stepMs: 0 }))
-    await sleep(awayMs)
+    const attemptsBegun = async (): Promise<number> =>
+      (await api.events(jobId)).filter(({ type }) => type === 'job.started').length
+    await waitFor(
+      'more attempts than may fail',
+      async () => (await attemptsBegun()) > attemptsMax,
+      120_000,
+    )
     expect(await api.job(jobId)).toMatchObject({ status: expect.stringMatching(/queued|running/) })
     await engines.s3.start()
     const isOver = async (): Promise<boolean> => (await api.job(jobId)).status === 'succeeded'

@@ -215,7 +215,7 @@ describe('a server that is away', () => {
     expect(await store.read(stream, 0)).toHaveLength(2)
   })
 
-  test('that takes longer to be connected to than an append may is reached all the same', async () => {
+  test('that takes longer to be connected to than an append may is reached', async () => {
     const proxy = await startFlakyProxy(`http://127.0.0.1:${standIn.port}`)
     opened.push({ stop: () => proxy.close() })
     // Two answers, of the connection and of the append, take more than an append may.

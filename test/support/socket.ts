@@ -1,7 +1,7 @@
 import { io, type Socket } from 'socket.io-client'
 import type { JobEventView, JobView } from '../../domain/job/job-view.ts'
 
-const answerLimitMs = 5_000
+const answerLimitMs = 20_000
 
 /** An `update` of a job's or an org's channel. */
 export type Update = JobEventView & { readonly channel: string }
