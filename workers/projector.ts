@@ -2,7 +2,7 @@ import type { Recorded } from '../domain/catalog.ts'
 import type { Clock } from '../domain/ports/clock.ts'
 import type { EventFeed } from '../domain/ports/event-feed.ts'
 import { CheckpointMoved } from '../domain/ports/read-model-store.ts'
-import type { ReadModelStore } from '../domain/ports/read-model-store.ts'
+import type { ReadModelStore, TableChange } from '../domain/ports/read-model-store.ts'
 import { applyPage, knownEvents, pageUntil } from '../projections/page.ts'
 import type { Projection } from '../projections/projection.ts'
 import type { Loop, LoopReport } from './loop.ts'
@@ -23,7 +23,7 @@ export type ProjectorOptions = {
   readonly clock: Clock
   readonly report: LoopReport
   /** Called after a page is committed: announcements and signals, which may be lost. */
-  readonly committed: (events: readonly Recorded[]) => void
+  readonly committed: (events: readonly Recorded[], changes: readonly TableChange[]) => void
 }
 
 /**
@@ -58,9 +58,10 @@ export function projector(options: ProjectorOptions): Loop {
       const { name, version } = projection
       return { name, version, ...shared, from: at, to }
     })
-    await store.commit(moves, rows.changes(), 'live')
+    const changes = rows.changes()
+    await store.commit(moves, changes, 'live')
     for (const { projection } of group) stands.set(projection, to)
-    committed(events)
+    committed(events, changes)
     return 'busy'
   }
 

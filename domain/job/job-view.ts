@@ -67,14 +67,22 @@ export function jobView(
   baseUrl: string,
   credits: JobCredits = estimatedCredits(job),
 ): JobView {
-  const { spec, status, progress, attempt, startedAt, finishedAt, error } = job
-  const { jobId, jobType, userId, metadata, submittedAt } = spec
-  const urls = jobUrls(jobId, baseUrl)
+  const { spec } = job
+  const urls = jobUrls(spec.jobId, baseUrl)
   return {
-    ...{ jobId, type: jobType, status, progress, attempt, revision, userId, metadata },
-    ...{ createdAt: submittedAt, startedAt, finishedAt },
+    jobId: spec.jobId,
+    type: spec.jobType,
+    status: job.status,
+    progress: job.progress,
+    attempt: job.attempt,
+    revision,
+    userId: spec.userId,
+    metadata: spec.metadata,
+    createdAt: spec.submittedAt,
+    startedAt: job.startedAt,
+    finishedAt: job.finishedAt,
     result: job.result && resultView(job.result, urls.result),
-    error,
+    error: job.error,
     credits,
     urls,
   }

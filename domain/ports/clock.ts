@@ -10,7 +10,11 @@ export abstract class Clock {
   abstract sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
 
+// Under load the same millisecond is asked for again and again.
+let last = { ms: 0, text: '1970-01-01T00:00:00.000Z' }
+
 /** ISO 8601 with milliseconds, the form of every time in events and answers. */
 export function isoTime(ms: number): string {
-  return new Date(ms).toISOString()
+  if (ms !== last.ms) last = { ms, text: new Date(ms).toISOString() }
+  return last.text
 }

@@ -6,6 +6,11 @@ const lengthBytes = 4
 const uuidBytes = 16
 const integerBytes = 4
 
+/** Where an array says whether it has nulls. */
+const hasNullsAt = 4
+/** The length that stands for a null. */
+const nullLength = -1
+
 const textOid = 25
 const integerOid = 23
 const uuidOid = 2950
@@ -20,6 +25,21 @@ export function textArray(texts: readonly string[]): Buffer {
     const written = array.write(text, at + lengthBytes)
     array.writeInt32BE(written, at)
     at += lengthBytes + written
+  }
+  return array
+}
+
+/** text[] with nulls. */
+export function nullableTextArray(texts: readonly (string | null)[]): Buffer {
+  let total = headerBytes
+  for (const text of texts) total += lengthBytes + (text === null ? 0 : Buffer.byteLength(text))
+  const array = header(total, textOid, texts.length)
+  if (texts.length > 0) array.writeInt32BE(1, hasNullsAt)
+  let at = headerBytes
+  for (const text of texts) {
+    const written = text === null ? nullLength : array.write(text, at + lengthBytes)
+    array.writeInt32BE(written, at)
+    at += lengthBytes + Math.max(written, 0)
   }
   return array
 }
@@ -50,7 +70,7 @@ export function uuidArray(ids: readonly string[]): Buffer {
   return array
 }
 
-/** One dimension that begins at 1, without nulls; an empty array has no dimension. */
+/** One dimension that begins at 1; an empty array has no dimension. */
 function header(total: number, elementOid: number, count: number): Buffer {
   const array = Buffer.allocUnsafe(total)
   array.writeInt32BE(1, 0)

@@ -25,6 +25,8 @@ export function openPool(url: string, options: PoolOptions): pg.Pool {
     ...connectionConfig(url, options.applicationName),
     max: options.max,
     query_timeout: queryTimeoutMs,
+    // Statements of one connection need not wait for each other's answers (transaction.ts).
+    pipeline: true,
   })
   // Without a listener the process ends when Postgres closes an idle connection (57P01).
   pool.on('error', () => undefined)

@@ -1,4 +1,4 @@
-import type pg from 'pg'
+import pg from 'pg'
 import type {
   CheckpointMove,
   ColumnKind,
@@ -11,7 +11,8 @@ import type {
   TableChange,
 } from '../../domain/ports/read-model-store.ts'
 import { CheckpointMoved, ReadModelStore } from '../../domain/ports/read-model-store.ts'
-import { inTransaction } from './transaction.ts'
+import { nullableTextArray } from './binary-array.ts'
+import { inOneTrip, inTransaction } from './transaction.ts'
 
 /** Read models in tables: whole pages, one statement per table, one transaction per page. */
 export class PostgresReadModelStore extends ReadModelStore {
@@ -67,13 +68,16 @@ export class PostgresReadModelStore extends ReadModelStore {
     changes: readonly TableChange[],
     generation: Generation,
   ): Promise<void> {
-    await inTransaction(this.#pool, async (client) => {
-      await moveCheckpoints(client, moves, generation)
-      for (const { table, put, remove } of changes) {
-        if (put.length > 0) await client.query(putStatement(table, put, generation))
-        if (remove.length > 0) await client.query(removeStatement(table, remove, generation))
-      }
-    })
+    const statements: pg.QueryConfig[] = [moveStatement(moves, generation)]
+    for (const { table, put, remove } of changes) {
+      if (put.length > 0) statements.push(putStatement(table, put, generation))
+      if (remove.length > 0) statements.push(removeStatement(table, remove, generation))
+    }
+    try {
+      await inOneTrip(this.#pool, statements)
+    } catch (error) {
+      throw translated(error)
+    }
   }
 
   override async beginRebuild(name: string, tables: readonly Table[]) {
@@ -164,44 +168,11 @@ async function storageSettings(client: pg.PoolClient, table: string): Promise<st
   return settings.length > 0 ? `WITH (${settings.join(', ')})` : ''
 }
 
-// $1 names of rows, $2 names of the wholes, $3 versions, $4 from, $5 to, $6 generation. Rows are
-// locked in the order of their names, so that two processes cannot wait for each other. A share
-// that has no row yet starts where the whole stands.
-const moveStatement = `
-  WITH move AS (
-    SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[])
-      AS m (name, whole, version, "from", "to")
-  ), locked AS MATERIALIZED (
-    SELECT c.name, c.version, c.position FROM projection_checkpoint c
-    WHERE c.generation = $6 AND (c.name = ANY ($1) OR c.name = ANY ($2))
-    ORDER BY c.name FOR UPDATE OF c
-  ), moved AS (
-    UPDATE projection_checkpoint c SET position = m."to", updated_at = now()
-    FROM move m JOIN locked USING (name)
-    WHERE c.name = m.name AND c.generation = $6
-      AND c.version = m.version AND c.position = m."from"
-    RETURNING c.name
-  ), started AS (
-    INSERT INTO projection_checkpoint (name, version, generation, position)
-    SELECT m.name, m.version, $6, m."to"
-    FROM move m LEFT JOIN locked w ON w.name = m.whole
-    WHERE w.name IS NULL AND m."from" IS NULL
-      OR m.name <> m.whole AND w.version = m.version AND w.position = m."from"
-    ORDER BY m.name
-    ON CONFLICT DO NOTHING
-    RETURNING name
-  )
-  SELECT name FROM moved UNION ALL SELECT name FROM started`
-
-/** Moves each checkpoint that still stands where it was read; none moves unless all do. */
-async function moveCheckpoints(
-  client: pg.PoolClient,
-  moves: readonly CheckpointMove[],
-  generation: Generation,
-): Promise<void> {
-  const { rowCount } = await client.query({
+/** Moves each checkpoint that still stands where it was read; fails unless all of them moved. */
+function moveStatement(moves: readonly CheckpointMove[], generation: Generation) {
+  return {
     name: 'move-checkpoints',
-    text: moveStatement,
+    text: 'SELECT move_checkpoints($1, $2, $3, $4, $5, $6)',
     values: [
       moves.map((move) => rowName(move.name, move.share)),
       moves.map((move) => move.name),
@@ -210,8 +181,15 @@ async function moveCheckpoints(
       moves.map((move) => move.to),
       generation,
     ],
-  })
-  if (rowCount !== moves.length) throw new CheckpointMoved('another process moved a checkpoint')
+  }
+}
+
+/** What migration 0009 raises. */
+const checkpointMoved = 'WE001'
+
+function translated(error: unknown): unknown {
+  if (!(error instanceof pg.DatabaseError) || error.code !== checkpointMoved) return error
+  return new CheckpointMoved(error.message)
 }
 
 const columnTypes: Record<ColumnKind, string> = {
@@ -254,7 +232,10 @@ function scanStatement(table: Table): string {
 function putStatement(table: Table, rows: readonly Row[], generation: Generation) {
   const columns = columnsOf(table)
   const names = columns.map(([column]) => snake(column))
-  const sources = columns.map(([, kind], index) => `$${index + 1}::${columnTypes[kind]}[]`)
+  const sources = columns.map(([, kind], index) => {
+    const texts = `$${index + 1}::text[]`
+    return kind === 'text' ? texts : `${texts}::${columnTypes[kind]}[]`
+  })
   const key = snake(table.key)
   const updates = names.filter((name) => name !== key).map((name) => `${name} = excluded.${name}`)
   const onConflict = table.appendOnly ? 'DO NOTHING' : `DO UPDATE SET ${updates.join(', ')}`
@@ -263,13 +244,15 @@ function putStatement(table: Table, rows: readonly Row[], generation: Generation
     text: `INSERT INTO ${nameOf(table, generation)} (${names.join(', ')})
       SELECT * FROM unnest(${sources.join(', ')})
       ON CONFLICT (${key}) ${onConflict}`,
-    values: columns.map(([column, kind]) => rows.map((row) => stored(row[column], kind))),
+    values: columns.map(([column, kind]) =>
+      nullableTextArray(rows.map((row) => storedText(row[column], kind))),
+    ),
   }
 }
 
-function stored(value: Row[string] | undefined, kind: ColumnKind): unknown {
+function storedText(value: Row[string] | undefined, kind: ColumnKind): string | null {
   if (value === undefined || value === null) return null
-  return kind === 'json' ? JSON.stringify(value) : value
+  return kind === 'json' || typeof value === 'object' ? JSON.stringify(value) : String(value)
 }
 
 function removeStatement(table: Table, keys: readonly string[], generation: Generation) {

@@ -1,5 +1,27 @@
 import type pg from 'pg'
 
+/**
+ * Runs statements in a transaction of their own that is sent as a whole: one round trip, however
+ * many they are. When one fails, those behind it fail too, and nothing is kept.
+ *
+ * @throws what the first statement that failed has thrown
+ */
+export async function inOneTrip(
+  pool: pg.Pool,
+  statements: readonly pg.QueryConfig[],
+): Promise<void> {
+  const client = await pool.connect()
+  const { stream } = client.connection
+  stream.cork()
+  const sent = [{ text: 'BEGIN' }, ...statements, { text: 'COMMIT' }].map((statement) =>
+    client.query(statement),
+  )
+  stream.uncork()
+  const failed = (await Promise.allSettled(sent)).find(({ status }) => status === 'rejected')
+  client.release(failed !== undefined && (await isBroken(client)))
+  if (failed?.status === 'rejected') throw failed.reason
+}
+
 /** Runs `work` in a transaction of its own; rolls back when it throws. */
 export async function inTransaction<T>(
   pool: pg.Pool,
@@ -13,12 +35,15 @@ export async function inTransaction<T>(
     client.release()
     return result
   } catch (error) {
-    // A connection that cannot even roll back is broken: it leaves the pool.
-    const broken = await client.query('ROLLBACK').then(
-      () => false,
-      () => true,
-    )
-    client.release(broken)
+    client.release(await isBroken(client))
     throw error
   }
+}
+
+/** Rolls back. A connection that cannot even do that is broken: it has to leave the pool. */
+function isBroken(client: pg.PoolClient): Promise<boolean> {
+  return client.query('ROLLBACK').then(
+    () => false,
+    () => true,
+  )
 }

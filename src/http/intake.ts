@@ -42,6 +42,9 @@ export const intakeOptions = {
   },
 }
 
+/** A reason of our own: without one, each abort would make an error with its stack. */
+const arrived = 'arrived'
+
 /** Finds out who sends a request. @throws DomainError `unauthenticated` */
 export type Identify = (request: FastifyRequest) => Promise<unknown>
 
@@ -65,8 +68,9 @@ export function limitIntake(
       reply.raw.once('close', () => large.giveBack(bytes))
     }
     const whole = new AbortController()
-    payload.once('end', () => whole.abort())
-    reply.raw.once('close', () => whole.abort())
+    const end = (): void => whole.abort(arrived)
+    payload.once('end', end)
+    reply.raw.once('close', end)
     void clock.sleep(bodyMs, whole.signal).then(() => {
       // The parser still waits; whoever sends this slowly is told why, and cut off.
       if (!whole.signal.aborted) answerLate(request.raw.socket)

@@ -22,6 +22,32 @@ export async function jobCredits(
   return new Map(rows.map(({ jobId, ...credits }) => [jobId, credits]))
 }
 
+/** Reads the credits of all jobs that are asked for at the same time with one statement. */
+export class CreditReader {
+  readonly #sql: Sql
+  #asked: string[] = []
+  #reading: Promise<ReadonlyMap<string, KnownCredits>> | null = null
+
+  constructor(sql: Sql) {
+    this.#sql = sql
+  }
+
+  /** What a job holds and was charged; undefined while the balance does not know it. */
+  async of(jobId: string): Promise<KnownCredits | undefined> {
+    this.#asked.push(jobId)
+    this.#reading ??= this.#readSoon()
+    return (await this.#reading).get(jobId)
+  }
+
+  async #readSoon(): Promise<ReadonlyMap<string, KnownCredits>> {
+    await new Promise(setImmediate)
+    const jobIds = this.#asked
+    this.#asked = []
+    this.#reading = null
+    return jobCredits(this.#sql, jobIds)
+  }
+}
+
 export type Balance = {
   readonly orgId: string
   readonly available: string

@@ -4,7 +4,7 @@ import type { JobState } from '../../domain/job/job.ts'
 import { jobTransitions } from '../../domain/job/job-view.ts'
 import type { JobEventView, JobTransition } from '../../domain/job/job-view.ts'
 import { readAll } from '../../domain/ports/event-store.ts'
-import { jobCredits } from '../queries/get-credits.ts'
+import { CreditReader } from '../queries/get-credits.ts'
 import { jobEvents, showTransitions } from '../queries/get-job.ts'
 import { RUNTIME } from '../runtime.ts'
 import type { Runtime } from '../runtime.ts'
@@ -42,12 +42,14 @@ type Channel = {
 @Injectable()
 export class JobChannels {
   readonly #runtime: Runtime
+  readonly #credits: CreditReader
   readonly #channels = new Map<string, Channel>()
   readonly #closing = new AbortController()
   #unsubscribe: readonly (() => Promise<void>)[] = []
 
   constructor(@Inject(RUNTIME) runtime: Runtime) {
     this.#runtime = runtime
+    this.#credits = new CreditReader(runtime.sql)
   }
 
   async open(): Promise<void> {
@@ -150,11 +152,11 @@ export class JobChannels {
   }
 
   async #read(jobId: string, channel: Channel): Promise<void> {
-    const { store, sql, config } = this.#runtime
+    const { store, config } = this.#runtime
     const { state, revision } = channel
     const events = await readAll(store, jobStream(jobId), revision + 1)
     if (events.length === 0) return
-    const credits = (await jobCredits(sql, [jobId])).get(jobId)
+    const credits = await this.#credits.of(jobId)
     // A new subscription may have sent the channel back to its beginning: read again then.
     if (channel.revision !== revision) {
       channel.again = true

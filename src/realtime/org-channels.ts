@@ -1,13 +1,22 @@
 import { Inject, Injectable } from '@nestjs/common'
-import type { JobEventView } from '../../domain/job/job-view.ts'
-import { getBalance, jobCredits } from '../queries/get-credits.ts'
+import { isFinished, jobStream } from '../../domain/job/job.ts'
+import type { JobState } from '../../domain/job/job.ts'
+import { jobTransitions } from '../../domain/job/job-view.ts'
+import type { JobEventView, JobTransition } from '../../domain/job/job-view.ts'
+import { readAll } from '../../domain/ports/event-store.ts'
+import { CreditReader, getBalance } from '../queries/get-credits.ts'
 import type { Balance } from '../queries/get-credits.ts'
-import { jobHistory, showTransitions } from '../queries/get-job.ts'
+import { jobEvents, showTransitions } from '../queries/get-job.ts'
 import { RUNTIME } from '../runtime.ts'
 import type { Runtime } from '../runtime.ts'
 
-/** Jobs whose last told revision is remembered, so that an org hears a transition once. */
+/** Jobs of which is remembered what was told, so that an org hears a transition once. */
 const rememberedMax = 20_000
+
+/** Where the told part of a job ends; of a job that has ended, only the revision is kept. */
+type Told = { readonly state: JobState | null; readonly revision: number }
+
+const nothing: Told = { state: { status: 'absent' }, revision: -1 }
 
 type Listener<T> = (value: T) => void
 
@@ -17,11 +26,13 @@ export class OrgChannels {
   readonly #runtime: Runtime
   readonly #jobs = new Map<string, Set<Listener<JobEventView>>>()
   readonly #balances = new Map<string, Set<Listener<Balance>>>()
-  readonly #told = new Map<string, number>()
+  readonly #credits: CreditReader
+  readonly #told = new Map<string, Told>()
   #unsubscribe: readonly (() => Promise<void>)[] = []
 
   constructor(@Inject(RUNTIME) runtime: Runtime) {
     this.#runtime = runtime
+    this.#credits = new CreditReader(runtime.sql)
   }
 
   async open(): Promise<void> {
@@ -60,20 +71,32 @@ export class OrgChannels {
   }
 
   async #tellJob(jobId: string, from: number, listeners: Set<Listener<JobEventView>>) {
-    const { transitions } = await jobHistory(this.#runtime, jobId)
-    const last = this.#told.get(jobId) ?? from - 1
-    const news = transitions.filter(({ revision }) => revision > last)
-    const newest = news.at(-1)
+    const told = this.#told.get(jobId)
+    const { state, transitions } = await this.#read(jobId, told)
+    const newest = transitions.at(-1)
     if (!newest) return
-    const credits = (await jobCredits(this.#runtime.sql, [jobId])).get(jobId)
+    const credits = await this.#credits.of(jobId)
     // Another signal may have told the same in the meantime.
-    const told = this.#told.get(jobId) ?? from - 1
+    const last = this.#told.get(jobId)?.revision ?? from - 1
+    const fresh = transitions.filter(({ revision }) => revision > last)
+    if (fresh.length === 0) return
     if (this.#told.size >= rememberedMax) this.#told.clear()
-    this.#told.set(jobId, Math.max(told, newest.revision))
-    const fresh = news.filter(({ revision }) => revision > told)
+    const isOver = isFinished(newest.job.status)
+    this.#told.set(jobId, { state: isOver ? null : state, revision: newest.revision })
     for (const event of showTransitions(fresh, credits, this.#runtime.config.publicUrl)) {
       for (const listener of listeners) listener(event)
     }
+  }
+
+  /** What came after the told part; all there is when the state there is no longer known. */
+  async #read(jobId: string, told: Told | undefined) {
+    const { state, revision } = told?.state ? told : nothing
+    const events = await readAll(this.#runtime.store, jobStream(jobId), revision + 1)
+    const moved: { state: JobState; transitions: readonly JobTransition[] } = jobTransitions(
+      state ?? { status: 'absent' },
+      jobEvents(events),
+    )
+    return moved
   }
 
   #heardBalance(orgId: string): void {

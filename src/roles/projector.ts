@@ -1,6 +1,8 @@
 import type { Recorded } from '../../domain/catalog.ts'
+import type { TableChange } from '../../domain/ports/read-model-store.ts'
 import type { Projection } from '../../projections/projection.ts'
 import { projections } from '../../projections/registry.ts'
+import { webhookOutboxTable } from '../../projections/webhook-outbox.ts'
 import { auditRoots } from '../../workers/audit/root.ts'
 import { CachedRows } from '../../workers/cached-rows.ts'
 import { endpointDisabler } from '../../workers/disable-endpoint.ts'
@@ -98,8 +100,12 @@ async function followShares(
   const { clock, readModels: store, partitions } = profile
   const counters = openLogCounters(metrics.series, profile)
   const shared = needing('org', readModels)
-  const shown = (share: string, events: readonly Recorded[]): void => {
-    wake()
+  const shown = (
+    share: string,
+    events: readonly Recorded[],
+    changes: readonly TableChange[],
+  ): void => {
+    if (changes.some(({ table }) => table === webhookOutboxTable)) wake()
     counters.count(share, events).catch((error: unknown) => {
       log.warn({ err: error }, 'events of a page were not counted')
     })
@@ -114,7 +120,7 @@ async function followShares(
     const loop = projector({
       ...{ feed, share, clock, report, projections: shared },
       store: new CachedRows(store),
-      committed: (events) => shown(share, events),
+      committed: (events, changes) => shown(share, events, changes),
     })
     loop.start()
     await aborted(signal)

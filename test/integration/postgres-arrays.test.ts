@@ -1,6 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { integerArray, textArray, uuidArray } from '../../infra/postgres/binary-array.ts'
+import {
+  integerArray,
+  nullableTextArray,
+  textArray,
+  uuidArray,
+} from '../../infra/postgres/binary-array.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
 
 let database: TestDatabase
@@ -22,6 +27,13 @@ test.each([[[]], [['']], [['a', 'ä€😀', '{"x\\":null}', 'NULL', ' ']]])(
   'Postgres reads the texts %j',
   async (texts) => {
     expect(await read('text', textArray(texts))).toEqual(texts)
+  },
+)
+
+test.each([[[]], [[null]], [['', null, 'ä€😀', 'NULL']]])(
+  'Postgres reads the texts and nulls %j',
+  async (texts) => {
+    expect(await read('text', nullableTextArray(texts))).toEqual(texts)
   },
 )
 
