@@ -14,9 +14,11 @@ export async function jobCredits(
 ): Promise<ReadonlyMap<string, KnownCredits>> {
   const rows = await sql<KnownCredits & { readonly jobId: string }>(
     'job-credits',
-    `SELECT job_id AS "jobId", sum(remaining)::text AS held, sum(charged)::text AS charged,
-       count(*)::int AS holds
-     FROM credit_hold WHERE job_id = ANY ($1) GROUP BY job_id`,
+    // Job by job: for `= ANY` Postgres reads the whole table when it believes that it is small.
+    `SELECT job_id AS "jobId", hold.* FROM unnest($1::text[]) AS job (job_id) CROSS JOIN LATERAL (
+       SELECT sum(remaining)::text AS held, sum(charged)::text AS charged, count(*)::int AS holds
+       FROM credit_hold WHERE credit_hold.job_id = job.job_id
+     ) AS hold WHERE hold.holds > 0`,
     [jobIds],
   )
   return new Map(rows.map(({ jobId, ...credits }) => [jobId, credits]))

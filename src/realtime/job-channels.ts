@@ -113,7 +113,8 @@ export class JobChannels {
     if (typeof job !== 'object' || job === null || !('jobId' in job)) return
     const jobId = String(job.jobId)
     const channel = this.#channels.get(jobId)
-    if (channel) this.#advance(jobId, channel)
+    const isKnown = 'revision' in job && Number(job.revision) <= (channel?.revision ?? 0)
+    if (channel && !isKnown) this.#advance(jobId, channel)
   }
 
   #progress(payload: Readonly<Record<string, unknown>>): void {

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common'
 import { isFinished, jobStream } from '../../domain/job/job.ts'
 import type { JobState } from '../../domain/job/job.ts'
 import { jobTransitions } from '../../domain/job/job-view.ts'
-import type { JobEventView, JobTransition } from '../../domain/job/job-view.ts'
+import type { JobEventView } from '../../domain/job/job-view.ts'
 import { readAll } from '../../domain/ports/event-store.ts'
 import { CreditReader, getBalance } from '../queries/get-credits.ts'
 import type { Balance } from '../queries/get-credits.ts'
@@ -13,10 +13,15 @@ import type { Runtime } from '../runtime.ts'
 /** Jobs of which is remembered what was told, so that an org hears a transition once. */
 const rememberedMax = 20_000
 
-/** Where the told part of a job ends; of a job that has ended, only the revision is kept. */
-type Told = { readonly state: JobState | null; readonly revision: number }
-
-const nothing: Told = { state: { status: 'absent' }, revision: -1 }
+/** How far a job was told. */
+type Told = {
+  /** The state there; unknown of a job that has ended. */
+  state: JobState | null
+  revision: number
+  /** The last revision that a signal has named. */
+  heard: number
+  isBeingRead: boolean
+}
 
 type Listener<T> = (value: T) => void
 
@@ -62,41 +67,57 @@ export class OrgChannels {
 
   #heardJob(job: unknown): void {
     if (typeof job !== 'object' || job === null) return
-    if (!('jobId' in job) || !('orgId' in job) || !('from' in job)) return
+    if (!('jobId' in job) || !('orgId' in job) || !('from' in job) || !('revision' in job)) return
     const listeners = this.#jobs.get(String(job.orgId))
     if (!listeners) return
-    this.#tellJob(String(job.jobId), Number(job.from), listeners).catch((error: unknown) => {
+    const jobId = String(job.jobId)
+    const told = this.#told.get(jobId) ?? this.#beginAfter(jobId, Number(job.from) - 1)
+    told.heard = Math.max(told.heard, Number(job.revision))
+    if (told.isBeingRead || told.heard <= told.revision) return
+    this.#tellJob(jobId, told, listeners).catch((error: unknown) => {
       this.#runtime.log.error({ err: error }, 'org channel could not be told')
     })
   }
 
-  async #tellJob(jobId: string, from: number, listeners: Set<Listener<JobEventView>>) {
-    const told = this.#told.get(jobId)
-    const { state, transitions } = await this.#read(jobId, told)
-    const newest = transitions.at(-1)
-    if (!newest) return
-    const credits = await this.#credits.of(jobId)
-    // Another signal may have told the same in the meantime.
-    const last = this.#told.get(jobId)?.revision ?? from - 1
-    const fresh = transitions.filter(({ revision }) => revision > last)
-    if (fresh.length === 0) return
+  #beginAfter(jobId: string, revision: number): Told {
     if (this.#told.size >= rememberedMax) this.#told.clear()
-    const isOver = isFinished(newest.job.status)
-    this.#told.set(jobId, { state: isOver ? null : state, revision: newest.revision })
-    for (const event of showTransitions(fresh, credits, this.#runtime.config.publicUrl)) {
-      for (const listener of listeners) listener(event)
+    const state: JobState | null = revision < 0 ? { status: 'absent' } : null
+    const told = { state, revision, heard: revision, isBeingRead: false }
+    this.#told.set(jobId, told)
+    return told
+  }
+
+  async #tellJob(jobId: string, told: Told, listeners: Set<Listener<JobEventView>>) {
+    told.isBeingRead = true
+    try {
+      let hasMore = true
+      while (hasMore) hasMore = await this.#readOn(jobId, told, listeners)
+    } finally {
+      told.isBeingRead = false
     }
   }
 
-  /** What came after the told part; all there is when the state there is no longer known. */
-  async #read(jobId: string, told: Told | undefined) {
-    const { state, revision } = told?.state ? told : nothing
-    const events = await readAll(this.#runtime.store, jobStream(jobId), revision + 1)
-    const moved: { state: JobState; transitions: readonly JobTransition[] } = jobTransitions(
-      state ?? { status: 'absent' },
-      jobEvents(events),
-    )
-    return moved
+  /** Tells what came after the told part. Returns whether more has come meanwhile. */
+  async #readOn(
+    jobId: string,
+    told: Told,
+    listeners: Set<Listener<JobEventView>>,
+  ): Promise<boolean> {
+    const { store, config } = this.#runtime
+    // Without its state a job is read from the beginning, and told from where it was told.
+    const known = told.state ? told.revision : -1
+    const events = await readAll(store, jobStream(jobId), known + 1)
+    const moved = jobTransitions(told.state ?? { status: 'absent' }, jobEvents(events))
+    const fresh = moved.transitions.filter(({ revision }) => revision > told.revision)
+    const newest = fresh.at(-1)
+    if (!newest) return false
+    const credits = await this.#credits.of(jobId)
+    told.state = isFinished(newest.job.status) ? null : moved.state
+    told.revision = newest.revision
+    for (const event of showTransitions(fresh, credits, config.publicUrl)) {
+      for (const listener of listeners) listener(event)
+    }
+    return told.heard > told.revision
   }
 
   #heardBalance(orgId: string): void {
