@@ -13,6 +13,8 @@ import type { Turn } from './repeat.ts'
 const pageEventsMax = 1_000
 /** The feed's hint may be lost; then this is how late a read model is, ms. */
 const idleMs = 500
+/** A checkpoint that moves without a row is stored when nothing has come for so long, ms. */
+const unstoredMs = 25
 
 export type ProjectorOptions = {
   readonly feed: EventFeed
@@ -29,38 +31,25 @@ export type ProjectorOptions = {
 /**
  * Carries the log into the read models, a page at a time: rows and checkpoints of all read models
  * that stand at the same place change in one transaction. One that is behind catches up first.
+ * Pages that change no row are passed over, and their checkpoints stored with the next one.
  */
 export function projector(options: ProjectorOptions): Loop {
-  const { feed, store, projections, share, clock, report, committed } = options
-  const shared = share === undefined ? {} : { share }
-  let stands: Map<Projection, string | null> | null = null
-
-  const loadStands = async (): Promise<Map<Projection, string | null>> => {
-    const loaded = new Map<Projection, string | null>()
-    for (const projection of projections) {
-      const { name, version } = projection
-      loaded.set(projection, await store.checkpoint(name, version, 'live', share))
-    }
-    return loaded
-  }
+  const { feed, store, projections, clock, report, committed } = options
+  const checkpoints = new Checkpoints(options)
 
   const turn = async (): Promise<Turn> => {
-    stands ??= await loadStands()
-    const { group, from, until } = nextGroup(stands, feed)
+    const { group, from, until } = nextGroup(await checkpoints.stands(), feed)
     const page = await feed.readPage(from, pageEventsMax)
     const within = until === null ? page : pageUntil(page, until, feed)
-    if (within.position === from) return 'idle'
+    if (within.position === from) {
+      await checkpoints.storePassedOver()
+      return 'idle'
+    }
     const events = knownEvents(within.events)
-    const members = group.map(({ projection }) => projection)
-    const rows = await applyPage(members, events, store, 'live')
-    const to = within.position
-    const moves = group.map(({ projection, at }) => {
-      const { name, version } = projection
-      return { name, version, ...shared, from: at, to }
-    })
+    const rows = await applyPage([...group.keys()], events, store, 'live')
     const changes = rows.changes()
-    await store.commit(moves, changes, 'live')
-    for (const { projection } of group) stands.set(projection, to)
+    if (changes.length > 0) await checkpoints.commit(group, within.position, changes)
+    else checkpoints.passOver(group, within.position)
     committed(events, changes)
     return 'busy'
   }
@@ -69,13 +58,12 @@ export function projector(options: ProjectorOptions): Loop {
     name: `projector of ${projections.map(({ name }) => name).join(', ')}`,
     clock,
     report,
-    idle: (signal) => feed.wait(idleMs, signal),
+    idle: (signal) => feed.wait(checkpoints.hasPassedOver ? unstoredMs : idleMs, signal),
     turn: async (signal) => {
       try {
         return await turn()
       } catch (error) {
-        // Whatever happened, what is in memory may be behind: start from what is stored.
-        stands = null
+        checkpoints.forget()
         if (!(error instanceof CheckpointMoved)) throw error
         report('warn', { err: error }, 'another process moves the read models')
         await clock.sleep(idleMs, signal)
@@ -85,12 +73,86 @@ export function projector(options: ProjectorOptions): Loop {
   })
 }
 
+/** How far a read model has read, and the checkpoint that the store has of it. */
+type Stand = { read: string | null; stored: string | null }
+type Stands = ReadonlyMap<Projection, Stand>
+
+class Checkpoints {
+  readonly #options: ProjectorOptions
+  #stands: Stands | null = null
+  /** When a page was passed over last, ms since the epoch, while its checkpoint is not stored. */
+  #passedOverAt: number | null = null
+
+  constructor(options: ProjectorOptions) {
+    this.#options = options
+  }
+
+  get hasPassedOver(): boolean {
+    return this.#passedOverAt !== null
+  }
+
+  /** Where the read models stand, as the store has it when nothing is known. */
+  async stands(): Promise<Stands> {
+    this.#stands ??= await this.#load()
+    return this.#stands
+  }
+
+  /** After a failure what is in memory may be behind: what is stored counts. */
+  forget(): void {
+    this.#stands = null
+    this.#passedOverAt = null
+  }
+
+  /** Nothing changes up to there. */
+  passOver(group: Stands, to: string): void {
+    for (const stand of group.values()) stand.read = to
+    this.#passedOverAt = this.#options.clock.now()
+  }
+
+  /** @throws CheckpointMoved when another process was faster */
+  async commit(group: Stands, to: string, changes: readonly TableChange[]): Promise<void> {
+    for (const stand of group.values()) stand.read = to
+    await this.#store(group, changes)
+  }
+
+  /** Stores what was passed over, once nothing has come for a while. */
+  async storePassedOver(): Promise<void> {
+    const { clock } = this.#options
+    if (this.#passedOverAt === null || clock.now() < this.#passedOverAt + unstoredMs) return
+    const all = [...(await this.stands())]
+    const unstored = all.filter(([, { read, stored }]) => read !== stored)
+    if (unstored.length > 0) await this.#store(new Map(unstored), [])
+    this.#passedOverAt = null
+  }
+
+  async #load(): Promise<Stands> {
+    const { store, projections, share } = this.#options
+    const loaded = new Map<Projection, Stand>()
+    for (const projection of projections) {
+      const { name, version } = projection
+      const stored = await store.checkpoint(name, version, 'live', share)
+      loaded.set(projection, { read: stored, stored })
+    }
+    return loaded
+  }
+
+  async #store(group: Stands, changes: readonly TableChange[]): Promise<void> {
+    const { store, share } = this.#options
+    const shared = share === undefined ? {} : { share }
+    const moves = [...group].flatMap(([{ name, version }, { read, stored }]) =>
+      read === null ? [] : [{ name, version, ...shared, from: stored, to: read }],
+    )
+    await store.commit(moves, changes, 'live')
+    for (const stand of group.values()) stand.stored = stand.read
+  }
+}
+
 /** The read models that are furthest behind, and how far the next page may go. */
-function nextGroup(stands: ReadonlyMap<Projection, string | null>, feed: EventFeed) {
-  const standing = [...stands].map(([projection, at]) => ({ projection, at }))
-  const positions = standing.map(({ at }) => at ?? feed.start).sort((a, b) => feed.compare(a, b))
+function nextGroup(stands: Stands, feed: EventFeed) {
+  const at = ({ read }: Stand): string => read ?? feed.start
+  const positions = [...stands.values()].map(at).sort((a, b) => feed.compare(a, b))
   const from = positions[0] ?? feed.start
   const until = positions.find((position) => feed.compare(position, from) > 0) ?? null
-  const group = standing.filter(({ at }) => feed.compare(at ?? feed.start, from) === 0)
-  return { from, until, group }
+  const group = new Map([...stands].filter(([, stand]) => feed.compare(at(stand), from) === 0))
+  return { group, from, until }
 }

@@ -5,6 +5,9 @@ import type { FeedPage } from '../domain/ports/event-feed.ts'
 /** Events kept for readers that are a little behind; some kilobytes each at most. */
 const keptMax = 4_000
 
+/** A reason of our own: without one, each abort would make an error with its stack. */
+const left = 'left'
+
 /**
  * One reading of the log for several loops of a process: a page is fetched and parsed once.
  *
@@ -62,7 +65,7 @@ export class SharedFeed {
       void done.then(end)
     })
     this.#waiters -= 1
-    if (this.#waiters === 0) stop.abort()
+    if (this.#waiters === 0) stop.abort(left)
   }
 
   #startAt(position: string): void {

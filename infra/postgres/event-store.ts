@@ -13,7 +13,8 @@ import type { EventText, RecordedText } from '../event-text.ts'
 import { integerArray, textArray, uuidArray } from './binary-array.ts'
 import { eventChannel } from './channels.ts'
 import { isDefiniteFailure, isRetryable } from './errors.ts'
-import { Notifier } from './notifier.ts'
+import { notification } from './notifier.ts'
+import { queryThen } from './transaction.ts'
 
 type Append = {
   readonly stream: string
@@ -53,7 +54,6 @@ const readsPerBatchMax = 200
  */
 export class PostgresEventStore extends EventStore {
   readonly #pool: pg.Pool
-  readonly #notifier: Notifier
   readonly #appends: Batcher<Append>
   readonly #reads: Batcher<Read>
   /** Streams of the batches in flight. A second append to one would only wait for its row lock. */
@@ -62,7 +62,6 @@ export class PostgresEventStore extends EventStore {
   constructor(pool: pg.Pool) {
     super()
     this.#pool = pool
-    this.#notifier = new Notifier(pool, eventChannel)
     this.#appends = new Batcher<Append>({
       inFlightMax: appendBatchesInFlightMax,
       batchMax: appendsPerBatchMax,
@@ -149,8 +148,6 @@ export class PostgresEventStore extends EventStore {
   async #settleAppends(batch: readonly Append[]): Promise<void> {
     try {
       const revisions = await this.#write(batch)
-      // Wakes the feeds. One notification covers all that commits while the last one is sent.
-      void this.#notifier.notify('')
       batch.forEach((append, at) => settle(append, revisions[at] ?? null))
     } catch (error) {
       if (isDefiniteFailure(error) && batch.length > 1) {
@@ -166,11 +163,17 @@ export class PostgresEventStore extends EventStore {
   async #write(batch: readonly Append[]): Promise<readonly (number | null)[]> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const { rows } = await this.#pool.query<{ revisions: (number | null)[] }>({
+        const append = {
           name: 'append_events',
           text: 'SELECT append_events($1, $2, $3, $4, $5, $6, $7, $8, $9) AS revisions',
           values: appendValues(batch),
-        })
+        }
+        // The notification wakes the feeds as soon as the events are there.
+        const { rows } = await queryThen<{ revisions: (number | null)[] }>(
+          this.#pool,
+          append,
+          notification(eventChannel, ['']),
+        )
         return rows[0]?.revisions ?? []
       } catch (error) {
         // A deadlock has rolled the whole batch back, so nothing of it is written.

@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { Batcher } from '../batcher.ts'
+import { textArray } from './binary-array.ts'
 
 type Notification = { readonly payload: string; readonly done: () => void }
 
@@ -45,14 +46,20 @@ export class Notifier {
 
   async #send(batch: readonly Notification[]): Promise<void> {
     const payloads = [...new Set(batch.map((notification) => notification.payload))]
-    await this.#pool
-      .query({
-        name: 'notify',
-        text: 'SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload',
-        values: [this.#channel, payloads],
-      })
-      .catch(() => undefined)
+    await this.#pool.query(notification(this.#channel, payloads)).catch(() => undefined)
     this.#waiting -= batch.length
     for (const notification of batch) notification.done()
+  }
+}
+
+/**
+ * Sends payloads on a channel. Never in the transaction of the work, because a notifying commit
+ * takes a lock on the whole database.
+ */
+export function notification(channel: string, payloads: readonly string[]): pg.QueryConfig {
+  return {
+    name: 'notify',
+    text: 'SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload',
+    values: [channel, textArray(payloads)],
   }
 }

@@ -55,9 +55,10 @@ export class PostgresReadModelStore extends ReadModelStore {
   }
 
   override async load(table: Table, keys: readonly string[], generation: Generation) {
+    const name = `load-${nameOf(table, generation)}`
     const { rows } = await this.#pool.query<Row>({
-      name: `load-${nameOf(table, generation)}`,
-      text: loadStatement(table, generation),
+      name,
+      text: textOnce(name, () => loadStatement(table, generation)),
       values: [keys],
     })
     return rows
@@ -229,25 +230,39 @@ function scanStatement(table: Table): string {
     WHERE $1::text IS NULL OR ${key} > $1 ORDER BY ${key} LIMIT $2`
 }
 
+/** Texts of statements are made once per table and generation. */
+const texts = new Map<string, string>()
+
+function textOnce(name: string, make: () => string): string {
+  const known = texts.get(name) ?? make()
+  texts.set(name, known)
+  return known
+}
+
 function putStatement(table: Table, rows: readonly Row[], generation: Generation) {
+  const name = `put-${nameOf(table, generation)}`
+  return {
+    name,
+    text: textOnce(name, () => putText(table, generation)),
+    values: columnsOf(table).map(([column, kind]) =>
+      nullableTextArray(rows.map((row) => storedText(row[column], kind))),
+    ),
+  }
+}
+
+function putText(table: Table, generation: Generation): string {
   const columns = columnsOf(table)
   const names = columns.map(([column]) => snake(column))
   const sources = columns.map(([, kind], index) => {
-    const texts = `$${index + 1}::text[]`
-    return kind === 'text' ? texts : `${texts}::${columnTypes[kind]}[]`
+    const array = `$${index + 1}::text[]`
+    return kind === 'text' ? array : `${array}::${columnTypes[kind]}[]`
   })
   const key = snake(table.key)
   const updates = names.filter((name) => name !== key).map((name) => `${name} = excluded.${name}`)
   const onConflict = table.appendOnly ? 'DO NOTHING' : `DO UPDATE SET ${updates.join(', ')}`
-  return {
-    name: `put-${nameOf(table, generation)}`,
-    text: `INSERT INTO ${nameOf(table, generation)} (${names.join(', ')})
-      SELECT * FROM unnest(${sources.join(', ')})
-      ON CONFLICT (${key}) ${onConflict}`,
-    values: columns.map(([column, kind]) =>
-      nullableTextArray(rows.map((row) => storedText(row[column], kind))),
-    ),
-  }
+  return `INSERT INTO ${nameOf(table, generation)} (${names.join(', ')})
+    SELECT * FROM unnest(${sources.join(', ')})
+    ON CONFLICT (${key}) ${onConflict}`
 }
 
 function storedText(value: Row[string] | undefined, kind: ColumnKind): string | null {

@@ -11,15 +11,41 @@ export async function inOneTrip(
   statements: readonly pg.QueryConfig[],
 ): Promise<void> {
   const client = await pool.connect()
-  const { stream } = client.connection
-  stream.cork()
-  const sent = [{ text: 'BEGIN' }, ...statements, { text: 'COMMIT' }].map((statement) =>
-    client.query(statement),
-  )
-  stream.uncork()
+  const sent = sendTogether(client, [{ text: 'BEGIN' }, ...statements, { text: 'COMMIT' }])
   const failed = (await Promise.allSettled(sent)).find(({ status }) => status === 'rejected')
   client.release(failed !== undefined && (await isBroken(client)))
   if (failed?.status === 'rejected') throw failed.reason
+}
+
+/**
+ * Runs a statement, and a second one right behind it in the same round trip, each in a transaction
+ * of its own. What becomes of the second one is not told.
+ */
+export async function queryThen<R extends pg.QueryResultRow>(
+  pool: pg.Pool,
+  statement: pg.QueryConfig,
+  second: pg.QueryConfig,
+): Promise<pg.QueryResult<R>> {
+  const client = await pool.connect()
+  const [first, other] = sendTogether<R>(client, [statement, second])
+  const isAnswered = Promise.allSettled([first, other])
+  void isAnswered.then(async ([{ status }]) => {
+    client.release(status === 'rejected' && (await isBroken(client)))
+  })
+  if (!first) throw new Error('nothing was sent')
+  return await first
+}
+
+/** Sends statements with one write; pools are opened so that none waits for another's answer. */
+function sendTogether<R extends pg.QueryResultRow>(
+  client: pg.PoolClient,
+  statements: readonly pg.QueryConfig[],
+): Promise<pg.QueryResult<R>>[] {
+  const { stream } = client.connection
+  stream.cork()
+  const sent = statements.map((statement) => client.query<R>(statement))
+  stream.uncork()
+  return sent
 }
 
 /** Runs `work` in a transaction of its own; rolls back when it throws. */

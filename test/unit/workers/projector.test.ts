@@ -87,6 +87,23 @@ describe('a projector', () => {
     expect(idsIn(jobStatusTable)).toHaveLength(700)
   })
 
+  test('passes over what changes no row, and stores how far it came when no more comes', async () => {
+    const commits: (readonly CheckpointMove[])[] = []
+    const life = new Life()
+    life.before = ({ method, args }) => {
+      if (method === 'commit') commits.push(args[0] as readonly CheckpointMove[])
+      return null
+    }
+    startProjector([jobQueue], life)
+    await weir.openOrg('globex', 100n)
+    await weir.pass(0)
+    expect(pages.flat().map(({ type }) => type)).toContain('AccountOpened')
+    expect(commits).toEqual([])
+    await weir.pass(1)
+    expect(commits).toHaveLength(1)
+    expect(await checkpointOf(jobQueue)).toBe(await head())
+  })
+
   test('does nothing while there is nothing', async () => {
     startProjector([status])
     await weir.pass(10)
