@@ -1,7 +1,7 @@
 import type { Clock } from '../ports/clock.ts'
 
 /** Shortest time between two beats under load, ms. */
-const gapMs = 5
+const gapMs = 10
 /** So many waiters on one beat are load. */
 const loadFrom = 4
 
