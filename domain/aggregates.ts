@@ -24,6 +24,7 @@ import type { PriceBook, PriceBookEvent, PublishPrice } from './pricing/price-bo
 export const jobAggregate: Aggregate<JobState, JobCommand, JobEvent> = {
   category: 'job',
   isShared: false,
+  begins: ({ type }) => type === 'SubmitJob',
   decider: jobDecider,
   owns: isJobEvent,
   snapshot: null,
@@ -32,6 +33,7 @@ export const jobAggregate: Aggregate<JobState, JobCommand, JobEvent> = {
 export const accountAggregate: Aggregate<Account, AccountCommand, AccountEvent> = {
   category: 'account',
   isShared: true,
+  begins: ({ type }) => type === 'OpenAccount',
   decider: accountDecider,
   owns: isAccountEvent,
   snapshot: {
@@ -45,6 +47,7 @@ export const accountAggregate: Aggregate<Account, AccountCommand, AccountEvent> 
 export const priceBookAggregate: Aggregate<PriceBook, PublishPrice, PriceBookEvent> = {
   category: 'price-book',
   isShared: false,
+  begins: () => false,
   decider: priceBookDecider,
   owns: isPriceBookEvent,
   snapshot: null,
@@ -53,6 +56,7 @@ export const priceBookAggregate: Aggregate<PriceBook, PublishPrice, PriceBookEve
 export const operatorsAggregate: Aggregate<Operators, OperatorsCommand, OperatorsEvent> = {
   category: 'operators',
   isShared: false,
+  begins: () => false,
   decider: operatorsDecider,
   owns: isOperatorsEvent,
   snapshot: null,

@@ -23,5 +23,10 @@ export type Aggregate<State, Command, Event extends StorableEvent> = {
   readonly owns: (event: { readonly type: string; readonly data: object }) => event is Event
   /** Whether several processes write one stream at the same time. */
   readonly isShared: boolean
+  /**
+   * Whether the command begins a stream. It is decided without a look at the store, which tells
+   * when there is a stream already.
+   */
+  readonly begins: (command: Command) => boolean
   readonly snapshot: SnapshotPolicy<State> | null
 }

@@ -100,6 +100,10 @@ export class CommandPipeline<State, Command, Event extends StorableEvent> {
     this.#pacer = pacer
   }
 
+  get #nothing(): Loaded<State> {
+    return { state: this.#aggregate.decider.initial, revision: NO_STREAM }
+  }
+
   /** @throws DomainError when the command is refused or the store cannot be reached */
   handle(stream: string, command: Command, context: CommandContext) {
     return new Promise<Handled<State, Event>>((resolve, reject) => {
@@ -175,9 +179,7 @@ export class CommandPipeline<State, Command, Event extends StorableEvent> {
   }
 
   async #write(stream: string, batch: readonly Waiting<State, Command, Event>[]) {
-    // A state that other processes move too is nearly always behind: reading what is new, together
-    // with the other streams of the beat, costs less than an append that loses.
-    let known = this.#aggregate.isShared ? undefined : this.#cache.get(stream)
+    let known = this.#known(stream, batch)
     let fresh = known === undefined
     known ??= await this.#load(stream)
     for (let conflicts = 0; ; conflicts++) {
@@ -196,6 +198,16 @@ export class CommandPipeline<State, Command, Event extends StorableEvent> {
       known = await this.#load(stream)
       fresh = true
     }
+  }
+
+  /** A state to decide on without a look at the store; undefined when there is none. */
+  #known(stream: string, batch: readonly Waiting<State, Command, Event>[]) {
+    const { isShared, begins } = this.#aggregate
+    const known = this.#cache.get(stream)
+    if (!known && batch.every(({ command }) => begins(command))) return this.#nothing
+    // A state that other processes move too is nearly always behind: reading what is new, together
+    // with the other streams of the beat, costs less than an append that loses.
+    return isShared ? undefined : known
   }
 
   #decide(known: Loaded<State>, batch: readonly Waiting<State, Command, Event>[]) {
@@ -262,13 +274,12 @@ export class CommandPipeline<State, Command, Event extends StorableEvent> {
   }
 
   async #fromSnapshot(stream: string): Promise<Loaded<State>> {
-    const { snapshot, decider } = this.#aggregate
-    const nothing = { state: decider.initial, revision: NO_STREAM }
-    if (!snapshot) return nothing
+    const { snapshot } = this.#aggregate
+    if (!snapshot) return this.#nothing
     // A snapshot that cannot be read costs time, nothing else.
     const found = await this.#ports.snapshots.load(stream, snapshot.version).catch(() => null)
     const state = found && snapshot.decode(found.state)
-    if (!found || state === null) return nothing
+    if (!found || state === null) return this.#nothing
     this.#snapshotAt.set(stream, found.revision)
     return { state, revision: found.revision }
   }

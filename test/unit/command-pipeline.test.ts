@@ -77,6 +77,23 @@ describe('a command', () => {
   })
 })
 
+describe('a command that begins a stream', () => {
+  test('is decided without a look at the store', async () => {
+    const world = new PipelineWorld()
+    const writer = world.writer()
+    await writer.issue(openAccount(0n))
+    expect(writer.store.readsFrom).toEqual([])
+    expect(world.types()).toEqual(['AccountOpened'])
+  })
+
+  test('is decided again when the stream is there already', async () => {
+    const { world } = await openWorld(10n)
+    const handled = await world.writer().issue(openAccount(0n))
+    expect(handled).toMatchObject({ events: [], revision: 1, state: { posted: 10n } })
+    expect(world.types()).toHaveLength(2)
+  })
+})
+
 describe('commands that arrive together', () => {
   test('are one append, and each is answered for itself', async () => {
     const { writer } = await openWorld(100n)
