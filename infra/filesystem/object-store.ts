@@ -13,6 +13,7 @@ import {
 } from '../../domain/ports/object-store.ts'
 import type { PermitCheck } from '../../domain/upload/object-permit.ts'
 import { checkObjectKey } from '../object-key.ts'
+import { orUnavailable } from './errors.ts'
 import { encodeTail, readAt, readEntry, readIndex, type ObjectEntry } from './object-file.ts'
 import { codeOf, ObjectFolder, removeFile, type Published } from './object-folder.ts'
 import {
@@ -63,11 +64,11 @@ export class FilesystemObjectStore extends ObjectStore {
       const sha256 = createHash('sha256').update(body).digest('hex')
       const { contentType } = options
       const object = { key, contentType, bytes: body.byteLength, sha256 }
-      await this.#small.put(object, body)
+      await orUnavailable(this.#small.put(object, body))
       return object
     }
-    const { object } = await this.#putLarge(key, body, { ...options, onlyNew: false })
-    return object
+    const large = this.#putLarge(key, body, { ...options, onlyNew: false })
+    return (await orUnavailable(large)).object
   }
 
   /**
@@ -81,7 +82,8 @@ export class FilesystemObjectStore extends ObjectStore {
     options: PutOptions,
   ): Promise<StoredObject | null> {
     checkObjectKey(key)
-    const { object, published } = await this.#putLarge(key, body, { ...options, onlyNew: true })
+    const large = this.#putLarge(key, body, { ...options, onlyNew: true })
+    const { object, published } = await orUnavailable(large)
     return published === 'placed' ? object : null
   }
 

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readdir, rm, stat, truncate, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { ObjectStoreUnavailable } from '../../domain/ports/object-store.ts'
 import { FilesystemObjectStore } from '../../infra/filesystem/object-store.ts'
 import { MovableClock, serveObjects, type ObjectServer } from '../support/object-server.ts'
 import { bytesOf, newKey, objectStoreContract } from './object-store.contract.ts'
@@ -50,6 +51,16 @@ describe('files', () => {
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name))
   }
+
+  test('a disk that is full makes the store unavailable, and leaves nothing behind', async () => {
+    // The error that a write to a full disk ends with; here it comes out of the source.
+    async function* fails(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from('half')
+      throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
+    }
+    await expect(open().put('a/full', fails(), options)).rejects.toThrow(ObjectStoreUnavailable)
+    expect(await filesBelow(folder)).toEqual([])
+  })
 
   test('another process sees objects once they are put', async () => {
     const [writer, reader] = [open(), open()]
