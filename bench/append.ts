@@ -4,8 +4,6 @@
 //
 // Without a URL it starts the embedded Postgres, with fsync, in a folder of its own.
 import { randomUUID } from 'node:crypto'
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
 import type pg from 'pg'
 import type { NewEvent } from '../domain/envelope.ts'
 import { NO_STREAM } from '../domain/ports/event-store.ts'
@@ -17,6 +15,7 @@ import { cleanUp, cleanUpOnSignals, onCleanup } from './cleanup.ts'
 import { startPostgres } from './postgres.ts'
 import { cpuSeconds } from './processes.ts'
 import { median } from './statistics.ts'
+import { workFolder } from './work-folder.ts'
 
 const writers = 1_000
 const appendsPerWriter = 30
@@ -122,15 +121,8 @@ async function writeRaw(pool: pg.Pool, round: number, events: NewEvent[]): Promi
   await Promise.all(Array.from({ length: rawInFlight }, write))
 }
 
-async function embeddedUrl(): Promise<string> {
-  const folder = mkdtempSync(join('/var/tmp', 'weir-bench-append-'))
-  chmodSync(folder, 0o711)
-  onCleanup(folder, () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
-  return (await startPostgres(folder)).url
-}
-
 async function main(): Promise<void> {
-  const url = process.argv[2] ?? (await embeddedUrl())
+  const url = process.argv[2] ?? (await startPostgres(workFolder())).url
   await migrate(url)
   const pool = openPool(url, { max: 4, applicationName: 'weir-bench' })
   onCleanup('pool', () => pool.end())

@@ -1,9 +1,8 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { cleanUp, cleanUpOnSignals, onCleanup, scoped } from './cleanup.ts'
+import { cleanUp, cleanUpOnSignals, scoped } from './cleanup.ts'
 import { runAcceptance } from './acceptance.ts'
 import type { AcceptanceRun } from './acceptance.ts'
 import { connect, listen } from './client.ts'
@@ -11,6 +10,8 @@ import { runFullPath } from './full-path.ts'
 import type { FullPathRun } from './full-path.ts'
 import { describeMachine } from './machine.ts'
 import { memoryBytes } from './processes.ts'
+import { Heard, runPushDelay } from './push-delay.ts'
+import type { PushDelayRun } from './push-delay.ts'
 import { render } from './report.ts'
 import type { MemoryRun, Results } from './report.ts'
 import type { Stack, StackFactory } from './stack.ts'
@@ -19,6 +20,7 @@ import { weir, weirCluster } from './stacks/weir.ts'
 import { runStartLatency, signalTap } from './start-latency.ts'
 import type { StartLatencyRun } from './start-latency.ts'
 import { watch } from './watch.ts'
+import { workFolder } from './work-folder.ts'
 
 /** Seen from dist/bench/bench, where this file is built to. */
 const repository = resolve(import.meta.dirname, '..', '..', '..')
@@ -31,6 +33,9 @@ interface Plan {
   readonly connections: number
   readonly rounds: number
   readonly latencySamples: number
+  /** Seven events each. */
+  readonly steadyJobsPerSecond: number
+  readonly steadySeconds: number
 }
 
 const fullPlan: Plan = {
@@ -41,6 +46,8 @@ const fullPlan: Plan = {
   connections: 64,
   rounds: 2,
   latencySamples: 200,
+  steadyJobsPerSecond: 143,
+  steadySeconds: 10,
 }
 
 const smokePlan: Plan = {
@@ -51,6 +58,8 @@ const smokePlan: Plan = {
   connections: 8,
   rounds: 1,
   latencySamples: 5,
+  steadyJobsPerSecond: 50,
+  steadySeconds: 0.2,
 }
 
 const { values: flags } = parseArgs({
@@ -98,23 +107,12 @@ function chooseStacks(): StackFactory[] {
   return all.filter(({ name }) => name === 'weir')
 }
 
-/** Ext4 or the like, not a memory file system: fsync must cost what it costs. */
-function workFolder(): string {
-  const parent = flags.folder ?? (existsSync('/var/tmp') ? '/var/tmp' : tmpdir())
-  const folder = mkdtempSync(join(parent, 'weir-bench-'))
-  // The user that runs Postgres must be able to pass through.
-  chmodSync(folder, 0o711)
-  onCleanup(folder, () => {
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
-  })
-  return folder
-}
-
 interface Round {
   readonly memory: MemoryRun
   readonly fullPath: FullPathRun[]
   readonly acceptance: AcceptanceRun[]
   readonly startLatency: StartLatencyRun
+  readonly pushDelay: PushDelayRun
 }
 
 /** A fresh installation, warmed up; idle latency, then the full path with and without batches. */
@@ -123,8 +121,9 @@ async function runRound(factory: StackFactory, folder: string, plan: Plan): Prom
   chmodSync(folder, 0o711)
   const stack = await factory.start(folder, plan.orgs)
   const client = connect(stack, plan.connections)
-  const [watched, tap] = [watch(), signalTap()]
+  const [watched, tap, heard] = [watch(), signalTap(), new Heard()]
   await listen(stack, (signal) => {
+    heard.onSignal(signal)
     watched.onSignal(signal)
     tap.onSignal(signal)
   })
@@ -134,11 +133,14 @@ async function runRound(factory: StackFactory, folder: string, plan: Plan): Prom
     runFullPath(stack, client, watched, { jobs: count, connections, batchSize: size })
   await run(plan.warmUpJobs, 1)
   const startLatency = await runStartLatency(stack, client, tap, plan.latencySamples)
+  const { steadyJobsPerSecond: jobsPerSecond, steadySeconds: seconds } = plan
+  const steady = { jobsPerSecond, seconds }
+  const pushDelay = await runPushDelay(stack, client, { watched, heard }, steady)
   const fullPath = [await run(jobs, 1), await run(jobs, batchSize)]
   const accept = (orgs: number): Promise<AcceptanceRun> =>
     runAcceptance(stack, client, { jobs, connections, orgs })
   const acceptance = [await accept(plan.orgs), await accept(1)]
-  return { memory, startLatency, fullPath, acceptance }
+  return { memory, startLatency, pushDelay, fullPath, acceptance }
 }
 
 function memoryOf(stack: Stack): MemoryRun {
@@ -154,7 +156,7 @@ function memoryOf(stack: Stack): MemoryRun {
 async function main(): Promise<void> {
   const plan = readPlan()
   const stacks = chooseStacks()
-  const folder = workFolder()
+  const folder = workFolder(flags.folder)
   const machine = describeMachine(folder)
   const rounds: Round[] = []
   for (let number = 1; number <= plan.rounds; number++) {
@@ -171,6 +173,7 @@ async function main(): Promise<void> {
     machine,
     fullPath: rounds.flatMap(({ fullPath }) => fullPath),
     startLatency: rounds.map(({ startLatency }) => startLatency),
+    pushDelay: rounds.map(({ pushDelay }) => pushDelay),
     acceptance: rounds.flatMap(({ acceptance }) => acceptance),
     memory: rounds.map(({ memory }) => memory),
   }

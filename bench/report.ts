@@ -1,6 +1,7 @@
 import type { AcceptanceRun } from './acceptance.ts'
 import type { FullPathRun } from './full-path.ts'
 import type { Machine } from './machine.ts'
+import type { PushDelayRun } from './push-delay.ts'
 import type { StartLatencyRun } from './start-latency.ts'
 import { median } from './statistics.ts'
 
@@ -11,6 +12,7 @@ export interface Results {
   readonly machine: Machine
   readonly fullPath: readonly FullPathRun[]
   readonly startLatency: readonly StartLatencyRun[]
+  readonly pushDelay: readonly PushDelayRun[]
   readonly acceptance: readonly AcceptanceRun[]
   readonly memory: readonly MemoryRun[]
 }
@@ -35,6 +37,7 @@ export function render(results: Results): string {
     sections.push(fullPathSection(size, runs))
   }
   if (results.startLatency.length > 0) sections.push(latencySection(results.startLatency))
+  if (results.pushDelay.length > 0) sections.push(pushSection(results.pushDelay))
   for (const orgs of new Set(results.acceptance.map((run) => run.orgs))) {
     sections.push(acceptanceSection(results.acceptance.filter((run) => run.orgs === orgs)))
   }
@@ -153,6 +156,20 @@ function latencySection(runs: readonly StartLatencyRun[]): string {
   return [
     `START LATENCY, idle, ${samples} jobs one after another: ms from submit to what a socket hears`,
     table(['', 'answer p50', 'started p50', 'p99', 'succeeded p50', 'p99'], rows),
+  ].join('\n')
+}
+
+function pushSection(runs: readonly PushDelayRun[]): string {
+  const ms = (value: number | null): string => value?.toFixed(1) ?? '-'
+  const rows = runs.map((run) => [
+    run.stack,
+    run.jobsPerSecond.toFixed(0),
+    ...[run.pushedMsP50, run.pushedMsP99, run.succeededMsP50, run.succeededMsP99].map(ms),
+  ])
+  return [
+    'STEADY LOAD: ms from the time of an event until a subscribed socket hears it (bullmq does not',
+    'say when), and from the submit until the push of the end',
+    table(['', 'jobs/s', 'event p50', 'p99', 'succeeded p50', 'p99'], rows),
   ].join('\n')
 }
 

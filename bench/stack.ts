@@ -11,7 +11,12 @@ export interface Balance {
   readonly heldMicro: bigint
 }
 
-export type JobSignal = { readonly jobId: string; readonly kind: JobSignalKind }
+export type JobSignal = {
+  readonly jobId: string
+  readonly kind: JobSignalKind
+  /** When it happened, ms since the epoch, if the stack tells. */
+  readonly atMs?: number
+}
 export type JobSignalKind = 'started' | 'succeeded' | 'failed'
 
 /** A running installation of weir or of a peer, seen through what both have in common. */

@@ -122,20 +122,19 @@ async function createOrg(baseUrl: string, adminToken: string, name: string): Pro
   return { orgId, token }
 }
 
+const kinds: ReadonlyMap<string, JobSignal['kind']> = new Map([
+  ['job.started', 'started'],
+  ['job.succeeded', 'succeeded'],
+  ['job.failed', 'failed'],
+  ['job.canceled', 'failed'],
+  ['job.expired', 'failed'],
+])
+
 function readUpdate(update: unknown): JobSignal | null {
   const { type, job } = members(update, 'update')
-  switch (type) {
-    case 'job.started':
-      return { jobId: text(job, 'jobId'), kind: 'started' }
-    case 'job.succeeded':
-      return { jobId: text(job, 'jobId'), kind: 'succeeded' }
-    case 'job.failed':
-    case 'job.canceled':
-    case 'job.expired':
-      return { jobId: text(job, 'jobId'), kind: 'failed' }
-    default:
-      return null
-  }
+  const kind = typeof type === 'string' ? kinds.get(type) : undefined
+  if (kind === undefined) return null
+  return { jobId: text(job, 'jobId'), kind, atMs: Date.parse(text(update, 'at')) }
 }
 
 function label(title: string): string | null {

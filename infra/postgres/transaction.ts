@@ -10,10 +10,10 @@ export async function inOneTrip(
   pool: pg.Pool,
   statements: readonly pg.QueryConfig[],
 ): Promise<void> {
-  const client = await pool.connect()
+  const client = await checkedOut(pool)
   const sent = sendTogether(client, [{ text: 'BEGIN' }, ...statements, { text: 'COMMIT' }])
   const failed = (await Promise.allSettled(sent)).find(({ status }) => status === 'rejected')
-  client.release(failed !== undefined && (await isBroken(client)))
+  giveBack(client, failed !== undefined && (await isBroken(client)))
   if (failed?.status === 'rejected') throw failed.reason
 }
 
@@ -26,11 +26,11 @@ export async function queryThen<R extends pg.QueryResultRow>(
   statement: pg.QueryConfig,
   second: pg.QueryConfig,
 ): Promise<pg.QueryResult<R>> {
-  const client = await pool.connect()
+  const client = await checkedOut(pool)
   const [first, other] = sendTogether<R>(client, [statement, second])
   const isAnswered = Promise.allSettled([first, other])
   void isAnswered.then(async ([{ status }]) => {
-    client.release(status === 'rejected' && (await isBroken(client)))
+    giveBack(client, status === 'rejected' && (await isBroken(client)))
   })
   if (!first) throw new Error('nothing was sent')
   return await first
@@ -53,15 +53,15 @@ export async function inTransaction<T>(
   pool: pg.Pool,
   work: (client: pg.PoolClient) => Promise<T>,
 ): Promise<T> {
-  const client = await pool.connect()
+  const client = await checkedOut(pool)
   try {
     await client.query('BEGIN')
     const result = await work(client)
     await client.query('COMMIT')
-    client.release()
+    giveBack(client, false)
     return result
   } catch (error) {
-    client.release(await isBroken(client))
+    giveBack(client, await isBroken(client))
     throw error
   }
 }
@@ -72,4 +72,21 @@ function isBroken(client: pg.PoolClient): Promise<boolean> {
     () => false,
     () => true,
   )
+}
+
+/** A connection that may break while it is out: its statements tell, and nothing else has to. */
+async function checkedOut(pool: pg.Pool): Promise<pg.PoolClient> {
+  const client = await pool.connect()
+  client.on('error', ignore)
+  return client
+}
+
+/** One that is broken is not used again, and may still say so. */
+function giveBack(client: pg.PoolClient, isBroken: boolean): void {
+  if (!isBroken) client.off('error', ignore)
+  client.release(isBroken)
+}
+
+function ignore(): void {
+  // Without a listener the event would end the process.
 }

@@ -87,7 +87,7 @@ describe('a projector', () => {
     expect(idsIn(jobStatusTable)).toHaveLength(700)
   })
 
-  test('passes over what changes no row, and stores how far it came when no more comes', async () => {
+  test('passes over what changes no row, and stores at rest how far it came', async () => {
     const commits: (readonly CheckpointMove[])[] = []
     const life = new Life()
     life.before = ({ method, args }) => {

@@ -1,0 +1,106 @@
+// Replays a log into all read models, next to one ordered reading of the same log:
+//
+//   npx tsc -p bench/tsconfig.json --noCheck && node dist/bench/bench/replay.js [events]
+//
+// Every read model of weir together, as a projector carries them when it begins at zero.
+import type { EventFeed } from '../domain/ports/event-feed.ts'
+import { PostgresEventFeed } from '../infra/postgres/event-feed.ts'
+import { PostgresEventStore } from '../infra/postgres/event-store.ts'
+import { PostgresListener } from '../infra/postgres/listener.ts'
+import { migrate } from '../infra/postgres/migrate.ts'
+import { openPool } from '../infra/postgres/pool.ts'
+import { PostgresReadModelStore } from '../infra/postgres/read-model-store.ts'
+import { applyPage, knownEvents } from '../projections/page.ts'
+import type { Projection } from '../projections/projection.ts'
+import { projections } from '../projections/registry.ts'
+import { CachedRows } from '../workers/cached-rows.ts'
+import { cleanUp, cleanUpOnSignals, onCleanup } from './cleanup.ts'
+import { writeHistory } from './history.ts'
+import { startPostgres } from './postgres.ts'
+import { cpuSeconds } from './processes.ts'
+import { workFolder } from './work-folder.ts'
+
+const eventCount = Number(process.argv[2] ?? 200_000)
+const pageEvents = 1_000
+
+type Run = { readonly events: number; readonly seconds: number; readonly cpu: string }
+
+async function measure(work: () => Promise<number>): Promise<Run> {
+  const before = cpu()
+  const startedMs = performance.now()
+  const events = await work()
+  const seconds = (performance.now() - startedMs) / 1_000
+  const after = cpu()
+  const micros = (part: string): string =>
+    ((((after.get(part) ?? 0) - (before.get(part) ?? 0)) * 1e6) / events).toFixed(1)
+  return { events, seconds, cpu: `node ${micros('node')} µs, postgres ${micros('postgres')} µs` }
+}
+
+function cpu(): ReadonlyMap<string, number> {
+  return cpuSeconds(process.pid, (title) => (/postgres/.test(title) ? 'postgres' : 'node'))
+}
+
+async function readAlone(feed: EventFeed): Promise<number> {
+  let count = 0
+  for (let from = feed.start; ;) {
+    const { events, position } = await feed.readPage(from, pageEvents)
+    if (position === from) return count
+    count += events.length
+    from = position
+  }
+}
+
+/** As a projector does it, whole pages. */
+async function replay(
+  feed: EventFeed,
+  pages: CachedRows,
+  readModels: readonly Projection[],
+): Promise<number> {
+  let count = 0
+  let stored: string | null = null
+  for (let from = feed.start; ;) {
+    const { events, position } = await feed.readPage(from, pageEvents)
+    if (position === from) return count
+    const rows = await applyPage(readModels, knownEvents(events), pages, 'live')
+    const moves = readModels.map(({ name, version }) => ({
+      ...{ name, version, from: stored, to: position },
+    }))
+    await pages.commit(moves, rows.changes(), 'live')
+    count += events.length
+    from = stored = position
+  }
+}
+
+function line(name: string, { events, seconds, cpu: used }: Run): string {
+  const rate = (events / seconds).toFixed(0).padStart(8)
+  return `${name.padEnd(8)}${rate} events/s; CPU per event: ${used}\n`
+}
+
+async function main(): Promise<void> {
+  const { url } = await startPostgres(workFolder())
+  await migrate(url)
+  const pool = openPool(url, { max: 4, applicationName: 'weir-bench' })
+  const listener = new PostgresListener(url, 'weir-bench')
+  onCleanup('connections', async () => {
+    await listener.close()
+    await pool.end()
+  })
+  await writeHistory(new PostgresEventStore(pool), eventCount)
+  const newFeed = (): EventFeed => new PostgresEventFeed(pool, listener)
+  const readModels = projections({ publicUrl: 'http://weir.test', alarm: () => undefined })
+  // The first reading warms up and does not count.
+  await readAlone(newFeed())
+  const raw = await measure(() => readAlone(newFeed()))
+  const pages = new CachedRows(new PostgresReadModelStore(pool))
+  const replayed = await measure(() => replay(newFeed(), pages, readModels))
+  const ratio = replayed.events / replayed.seconds / (raw.events / raw.seconds)
+  process.stdout.write(`${line('read', raw)}${line('replay', replayed)}`)
+  process.stdout.write(`replay / read = ${ratio.toFixed(2)}, ${String(raw.events)} events\n`)
+}
+
+cleanUpOnSignals()
+try {
+  await main()
+} finally {
+  await cleanUp()
+}
