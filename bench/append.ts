@@ -1,6 +1,6 @@
 // Appends by many writers, next to one raw INSERT … SELECT unnest with the same rows:
 //
-//   npx tsc -p bench/tsconfig.json --noCheck && node dist/bench/bench/append.js [database url]
+//   npm run build && npx tsc -p bench/tsconfig.json --noCheck && node dist/bench/bench/append.js [database url]
 //
 // Without a URL it starts the embedded Postgres, with fsync, in a folder of its own.
 import { randomUUID } from 'node:crypto'
@@ -9,10 +9,9 @@ import type { NewEvent } from '../domain/envelope.ts'
 import { NO_STREAM } from '../domain/ports/event-store.ts'
 import { integerArray, textArray, uuidArray } from '../infra/postgres/binary-array.ts'
 import { PostgresEventStore } from '../infra/postgres/event-store.ts'
-import { migrate } from '../infra/postgres/migrate.ts'
 import { openPool } from '../infra/postgres/pool.ts'
 import { cleanUp, cleanUpOnSignals, onCleanup } from './cleanup.ts'
-import { startPostgres } from './postgres.ts'
+import { migrate, startPostgres } from './postgres.ts'
 import { cpuSeconds } from './processes.ts'
 import { median } from './statistics.ts'
 import { workFolder } from './work-folder.ts'
@@ -122,8 +121,9 @@ async function writeRaw(pool: pg.Pool, round: number, events: NewEvent[]): Promi
 }
 
 async function main(): Promise<void> {
-  const url = process.argv[2] ?? (await startPostgres(workFolder())).url
-  await migrate(url)
+  const folder = workFolder()
+  const url = process.argv[2] ?? (await startPostgres(folder)).url
+  migrate(url, folder)
   const pool = openPool(url, { max: 4, applicationName: 'weir-bench' })
   onCleanup('pool', () => pool.end())
   await pool.query(`

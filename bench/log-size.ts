@@ -1,6 +1,6 @@
 // What one job costs with a short log and with a long one, on the same installation:
 //
-//   npx tsc -p bench/tsconfig.json --noCheck && node dist/bench/bench/log-size.js [events]
+//   npm run build && npx tsc -p bench/tsconfig.json --noCheck && node dist/bench/bench/log-size.js [events]
 //
 // Between the two runs the lives of jobs of other orgs are written into the log, and weir carries
 // them into all read models.

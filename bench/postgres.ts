@@ -1,8 +1,10 @@
-import { join } from 'node:path'
+import { execFileSync } from 'node:child_process'
+import { join, resolve } from 'node:path'
 import pg from 'pg'
 import { startEmbeddedPostgres } from '../infra/embedded-postgres/embedded-postgres.ts'
 import { onCleanup } from './cleanup.ts'
 import { text } from './json.ts'
+import { plainEnvironment } from './processes.ts'
 import type { Running } from './processes.ts'
 
 export interface PostgresServer {
@@ -22,6 +24,13 @@ export async function startPostgres(folder: string): Promise<PostgresServer> {
   })
   died.catch(() => undefined)
   return { url: embedded.url, server: { pid: embedded.pid, died } }
+}
+
+/** Brings a database up to the schema of weir, as built in this repository. */
+export function migrate(url: string, home: string): void {
+  const cli = resolve(import.meta.dirname, '..', '..', 'src', 'cli.js')
+  const env = { ...plainEnvironment(), DATABASE_URL: url, WEIR_HOME: home }
+  execFileSync(process.execPath, [cli, 'migrate'], { env, stdio: ['ignore', 'ignore', 'inherit'] })
 }
 
 /** One query on a connection of its own; `sql` may be several statements. */

@@ -1,13 +1,12 @@
 // Replays a log into all read models, next to one ordered reading of the same log:
 //
-//   npx tsc -p bench/tsconfig.json --noCheck && node dist/bench/bench/replay.js [events]
+//   npm run build && npx tsc -p bench/tsconfig.json --noCheck && node dist/bench/bench/replay.js [events]
 //
 // Every read model of weir together, as a projector carries them when it begins at zero.
 import type { EventFeed } from '../domain/ports/event-feed.ts'
 import { PostgresEventFeed } from '../infra/postgres/event-feed.ts'
 import { PostgresEventStore } from '../infra/postgres/event-store.ts'
 import { PostgresListener } from '../infra/postgres/listener.ts'
-import { migrate } from '../infra/postgres/migrate.ts'
 import { openPool } from '../infra/postgres/pool.ts'
 import { PostgresReadModelStore } from '../infra/postgres/read-model-store.ts'
 import { applyPage, knownEvents } from '../projections/page.ts'
@@ -16,7 +15,7 @@ import { projections } from '../projections/registry.ts'
 import { CachedRows } from '../workers/cached-rows.ts'
 import { cleanUp, cleanUpOnSignals, onCleanup } from './cleanup.ts'
 import { writeHistory } from './history.ts'
-import { startPostgres } from './postgres.ts'
+import { migrate, startPostgres } from './postgres.ts'
 import { cpuSeconds } from './processes.ts'
 import { workFolder } from './work-folder.ts'
 
@@ -77,8 +76,9 @@ function line(name: string, { events, seconds, cpu: used }: Run): string {
 }
 
 async function main(): Promise<void> {
-  const { url } = await startPostgres(workFolder())
-  await migrate(url)
+  const folder = workFolder()
+  const { url } = await startPostgres(folder)
+  migrate(url, folder)
   const pool = openPool(url, { max: 4, applicationName: 'weir-bench' })
   const listener = new PostgresListener(url, 'weir-bench')
   onCleanup('connections', async () => {

@@ -29,8 +29,8 @@ export function enter(
 ): { readonly books: Books; readonly booked: readonly BookedEntry[] } {
   const held = books.held + heldChange
   const balances: Record<string, bigint> = { ...books.balances }
-  const booked = entries.map(({ amount, ...entry }, at): BookedEntry => {
-    const { account, currency, direction } = entry
+  const booked = entries.map((entry, at): BookedEntry => {
+    const { account, currency, direction, amount, grantId, grantKind } = entry
     const name = `${currency}:${account}`
     const before = balances[name] ?? 0n
     const after = before + (direction === 'credit' ? amount : -amount)
@@ -38,7 +38,11 @@ export function enter(
     const balanceAfterMicro = micro(after, currency)
     const moved = balanceAfterMicro - micro(before, currency)
     return {
-      ...entry,
+      account,
+      direction,
+      currency,
+      grantId,
+      grantKind,
       seq: books.seq + at + 1,
       amountMicro: moved < 0n ? -moved : moved,
       balanceAfterMicro,

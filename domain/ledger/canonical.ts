@@ -44,9 +44,21 @@ export function canonical(value: Json): string {
   for (const name of Object.keys(value).sort()) {
     const member = value[name]
     if (member === undefined) continue
-    text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${canonical(member)}`
+    text += `${text === '' ? '' : ','}${quoted(name)}:${canonical(member)}`
   }
   return `{${text}}`
+}
+
+/** The names of members are few, and come again and again. */
+const quotedNames = new Map<string, string>()
+const quotedNamesMax = 1_000
+
+function quoted(name: string): string {
+  const known = quotedNames.get(name)
+  if (known !== undefined) return known
+  const text = JSON.stringify(name)
+  if (quotedNames.size < quotedNamesMax) quotedNames.set(name, text)
+  return text
 }
 
 function isList(value: readonly Json[] | JsonObject): value is readonly Json[] {

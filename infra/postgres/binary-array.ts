@@ -10,38 +10,52 @@ const integerBytes = 4
 const hasNullsAt = 4
 /** The length that stands for a null. */
 const nullLength = -1
+/** UTF-8 of one UTF-16 code unit. */
+const bytesPerUnitMax = 3
+const asciiMax = 127
+const shortUnitsMax = 16
 
 const textOid = 25
 const integerOid = 23
 const uuidOid = 2950
 
-/** text[] */
-export function textArray(texts: readonly string[]): Buffer {
-  let total = headerBytes
-  for (const text of texts) total += lengthBytes + Buffer.byteLength(text)
-  const array = header(total, textOid, texts.length)
+/** Where arrays of texts are put together; nobody knows their length before they are written. */
+let scratch = Buffer.allocUnsafe(65_536)
+
+/** text[], with or without nulls. */
+export function textArray(texts: readonly (string | null)[]): Buffer {
   let at = headerBytes
+  let nulls = 0
   for (const text of texts) {
-    const written = array.write(text, at + lengthBytes)
-    array.writeInt32BE(written, at)
-    at += lengthBytes + written
+    const room = lengthBytes + (text === null ? 0 : text.length * bytesPerUnitMax)
+    if (at + room > scratch.length) scratch = grown(at + room)
+    const written = text === null ? nullLength : writeText(text, at + lengthBytes)
+    scratch.writeInt32BE(written, at)
+    at += lengthBytes
+    if (text === null) nulls += 1
+    else at += written
   }
+  const array = header(at, textOid, texts.length)
+  if (nulls > 0) array.writeInt32BE(1, hasNullsAt)
+  scratch.copy(array, headerBytes, headerBytes, at)
   return array
 }
 
-/** text[] with nulls. */
-export function nullableTextArray(texts: readonly (string | null)[]): Buffer {
-  let total = headerBytes
-  for (const text of texts) total += lengthBytes + (text === null ? 0 : Buffer.byteLength(text))
-  const array = header(total, textOid, texts.length)
-  if (texts.length > 0) array.writeInt32BE(1, hasNullsAt)
-  let at = headerBytes
-  for (const text of texts) {
-    const written = text === null ? nullLength : array.write(text, at + lengthBytes)
-    array.writeInt32BE(written, at)
-    at += lengthBytes + Math.max(written, 0)
+/** Most values of rows are short and plain; then a call into the system costs more than a loop. */
+function writeText(text: string, at: number): number {
+  if (text.length > shortUnitsMax) return scratch.write(text, at)
+  for (let unit = 0; unit < text.length; unit += 1) {
+    const code = text.charCodeAt(unit)
+    if (code > asciiMax) return scratch.write(text, at)
+    scratch[at + unit] = code
   }
-  return array
+  return text.length
+}
+
+function grown(bytes: number): Buffer<ArrayBuffer> {
+  const larger = Buffer.allocUnsafe(Math.max(bytes, 2 * scratch.length))
+  scratch.copy(larger)
+  return larger
 }
 
 /** integer[] */

@@ -11,7 +11,7 @@ import type {
   TableChange,
 } from '../../domain/ports/read-model-store.ts'
 import { CheckpointMoved, ReadModelStore } from '../../domain/ports/read-model-store.ts'
-import { nullableTextArray } from './binary-array.ts'
+import { textArray } from './binary-array.ts'
 import { inOneTrip, inTransaction } from './transaction.ts'
 
 /** Read models in tables: whole pages, one statement per table, one transaction per page. */
@@ -245,7 +245,7 @@ function putStatement(table: Table, rows: readonly Row[], generation: Generation
     name,
     text: textOnce(name, () => putText(table, generation)),
     values: columnsOf(table).map(([column, kind]) =>
-      nullableTextArray(rows.map((row) => storedText(row[column], kind))),
+      textArray(rows.map((row) => storedText(row[column], kind))),
     ),
   }
 }

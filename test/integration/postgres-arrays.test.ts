@@ -1,11 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import {
-  integerArray,
-  nullableTextArray,
-  textArray,
-  uuidArray,
-} from '../../infra/postgres/binary-array.ts'
+import { integerArray, textArray, uuidArray } from '../../infra/postgres/binary-array.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
 
 let database: TestDatabase
@@ -23,19 +18,15 @@ async function read(type: string, array: Buffer): Promise<unknown> {
   return rows[0]?.a
 }
 
-test.each([[[]], [['']], [['a', 'ä€😀', '{"x\\":null}', 'NULL', ' ']]])(
-  'Postgres reads the texts %j',
-  async (texts) => {
-    expect(await read('text', textArray(texts))).toEqual(texts)
-  },
-)
-
-test.each([[[]], [[null]], [['', null, 'ä€😀', 'NULL']]])(
-  'Postgres reads the texts and nulls %j',
-  async (texts) => {
-    expect(await read('text', nullableTextArray(texts))).toEqual(texts)
-  },
-)
+test.each<[(string | null)[]]>([
+  [[]],
+  [['']],
+  [[null]],
+  [['a', 'ä€😀', '{"x\\":null}', 'NULL', ' ', null, 'a text that is longer than most, ä€😀']],
+  [Array.from({ length: 3 }, () => 'x€'.repeat(40_000))],
+])('Postgres reads the texts %#', async (texts) => {
+  expect(await read('text', textArray(texts))).toEqual(texts)
+})
 
 test.each([[[]], [[0]], [[-1, 2 ** 31 - 1, -(2 ** 31)]]])(
   'Postgres reads the integers %j',
