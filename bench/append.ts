@@ -1,6 +1,7 @@
 // Appends by many writers, next to one raw INSERT … SELECT unnest with the same rows:
 //
-//   npm run build && npx tsc -p bench/tsconfig.json --noCheck && node dist/bench/bench/append.js [database url]
+//   npm run build && npx tsc -p bench/tsconfig.json --noCheck
+//   node dist/bench/bench/append.js [database url]
 //
 // Without a URL it starts the embedded Postgres, with fsync, in a folder of its own.
 import { randomUUID } from 'node:crypto'

@@ -1,6 +1,7 @@
 // What one job costs with a short log and with a long one, on the same installation:
 //
-//   npm run build && npx tsc -p bench/tsconfig.json --noCheck && node dist/bench/bench/log-size.js [events]
+//   npm run build && npx tsc -p bench/tsconfig.json --noCheck
+//   node dist/bench/bench/log-size.js [events]
 //
 // Between the two runs the lives of jobs of other orgs are written into the log, and weir carries
 // them into all read models.
@@ -71,7 +72,7 @@ async function main(): Promise<void> {
   const run = (): Promise<FullPathRun> =>
     runFullPath(stack, client, watched, { jobs, connections, batchSize: 1 })
   // The first run warms up and does not count.
-  await runFullPath(stack, client, watched, { jobs: 1_000, connections, batchSize: 1 })
+  await runFullPath(stack, client, watched, { jobs: 4_000, connections, batchSize: 1 })
   const measured: Measured[] = []
   for (const events of [shortLogEvents, longLogEvents]) {
     await growTo(stack, store, events)

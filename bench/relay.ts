@@ -1,6 +1,7 @@
 // Carries a log into Kafka by the relay, next to raw kafkajs `sendBatch` calls of the same records:
 //
-//   npm run build && npx tsc -p bench/tsconfig.json --noCheck && node dist/bench/bench/relay.js
+//   npm run build && npx tsc -p bench/tsconfig.json --noCheck
+//   node dist/bench/bench/relay.js
 //
 // The log is in memory and the checkpoint too: what is measured is the way from a page of events to
 // records that the broker has taken. The broker is the tests' own (test/support/kafka-broker.ts).

@@ -1,6 +1,7 @@
 // Replays a log into all read models, next to one ordered reading of the same log:
 //
-//   npm run build && npx tsc -p bench/tsconfig.json --noCheck && node dist/bench/bench/replay.js [events]
+//   npm run build && npx tsc -p bench/tsconfig.json --noCheck
+//   node dist/bench/bench/replay.js [events]
 //
 // Every read model of weir together, as a projector carries them when it begins at zero.
 import type { EventFeed } from '../domain/ports/event-feed.ts'
