@@ -1,12 +1,19 @@
 import type { RecordedEvent } from '../domain/envelope.ts'
+import type { Clock } from '../domain/ports/clock.ts'
 import { EventFeed } from '../domain/ports/event-feed.ts'
 import type { FeedPage } from '../domain/ports/event-feed.ts'
 
 /** Events kept for readers that are a little behind; some kilobytes each at most. */
 const keptMax = 4_000
 
-/** A reason of our own: without one, each abort would make an error with its stack. */
+/** Shortest time between two readings in a busy time, ms: each one costs as much as its events. */
+const gapMs = 15
+/** A page of so many events that is not full comes of a busy time. */
+const busyEvents = 8
+
+/** Reasons of our own: without one, each abort would make an error with its stack. */
 const left = 'left'
+const news = 'news'
 
 /**
  * One reading of the log for several loops of a process: a page is fetched and parsed once.
@@ -15,6 +22,7 @@ const left = 'left'
  *          ▲ one that is further behind reads by itself until it arrives
  */
 export class SharedFeed {
+  readonly #clock: Clock
   readonly #live: EventFeed
   readonly #behind: EventFeed
   /** All events beyond `#from` up to `#to`. */
@@ -24,9 +32,12 @@ export class SharedFeed {
   #reading: Promise<boolean> | null = null
   #waiting: { readonly done: Promise<void>; readonly stop: AbortController } | null = null
   #waiters = 0
+  /** Not before this time is read again, ms since the epoch. */
+  #restUntil = 0
 
   /** @param newFeed opens a feed for one reader */
-  constructor(newFeed: () => EventFeed) {
+  constructor(newFeed: () => EventFeed, clock: Clock) {
+    this.#clock = clock
     this.#live = newFeed()
     this.#behind = newFeed()
     this.#from = this.#live.start
@@ -76,12 +87,19 @@ export class SharedFeed {
 
   /** False when the page was of no use: a reader further ahead has moved the window meanwhile. */
   async #readOn(limit: number): Promise<boolean> {
-    const from = this.#to
     try {
+      // A moment for more events to come, when they come fast.
+      const restMs = this.#restUntil - this.#clock.now()
+      if (restMs > 0) await this.#clock.sleep(Math.min(restMs, gapMs))
+      const from = this.#to
       const page = await this.#live.readPage(from, limit)
+      const isBusy = page.events.length >= busyEvents && page.events.length < limit
+      if (isBusy) this.#restUntil = this.#clock.now() + gapMs
       if (this.#to !== from) return false
       this.#kept = [...this.#kept, ...page.events]
       this.#to = page.position
+      // Who began to wait during this reading would not be told of what it has found.
+      if (page.position !== from) this.#waiting?.stop.abort(news)
       const surplus = this.#kept.length - keptMax
       const last = this.#kept[surplus - 1]
       if (last) {

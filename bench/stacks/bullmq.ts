@@ -3,7 +3,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { members, text } from '../json.ts'
-import { freePort } from '../ports.ts'
+import { freePorts } from '../../test/support/free-ports.ts'
 import { query, startPostgres } from '../postgres.ts'
 import { ready, start } from '../processes.ts'
 import type { Running } from '../processes.ts'
@@ -29,7 +29,7 @@ async function startPeer(app: string, folder: string, orgCount: number): Promise
   const redis = await startRedis(folder)
   await query(postgres.url, readFileSync(join(app, 'schema.sql'), 'utf8'))
   const orgs = await createOrgs(postgres.url, orgCount)
-  const port = await freePort()
+  const port = await freePorts()
   const env = { DATABASE_URL: postgres.url, REDIS_URL: redis.url, PORT: String(port) }
   const node = (name: string): Running =>
     start({
@@ -69,7 +69,7 @@ function install(app: string): void {
 async function startRedis(folder: string): Promise<{ url: string; server: Running }> {
   const data = join(folder, 'redis')
   mkdirSync(data)
-  const port = await freePort()
+  const port = await freePorts()
   const server = start({
     name: 'redis',
     command: redisCommand,

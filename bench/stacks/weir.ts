@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { onCleanup } from '../cleanup.ts'
 import { members, parse, text } from '../json.ts'
-import { freePort } from '../ports.ts'
+import { freePorts } from '../../test/support/free-ports.ts'
 import { startPostgres } from '../postgres.ts'
 import { ownChildren, ready, start } from '../processes.ts'
 import type { Running } from '../processes.ts'
@@ -56,7 +56,7 @@ async function startWeir({ name, repository, folder, orgCount, engines }: Start)
   const home = join(folder, 'weir')
   mkdirSync(home)
   const postgres = await startPostgres(folder)
-  const port = await freePort()
+  const port = await freePorts()
   const server = start({
     name: 'weir',
     command: process.execPath,
@@ -64,7 +64,7 @@ async function startWeir({ name, repository, folder, orgCount, engines }: Start)
     env: {
       WEIR_HOME: home,
       WEIR_PORT: String(port),
-      WEIR_METRICS_PORT: String(await freePort(3)),
+      WEIR_METRICS_PORT: String(await freePorts(3)),
       DATABASE_URL: postgres.url,
       ...engines.env,
     },

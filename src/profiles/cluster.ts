@@ -42,7 +42,7 @@ export function openCluster(config: Config, name: string, watch: ProfileWatch): 
   const pool = openPool(databaseUrl, { max: connectionsMax, applicationName: application })
   const connection = new EventStoreDbConnection(cluster.eventStoreDbUrl, application)
   const bell = new EventStoreDbBell(connection)
-  const log = new SharedFeed(() => new EventStoreDbEventFeed(connection, bell))
+  const log = new SharedFeed(() => new EventStoreDbEventFeed(connection, bell), clock)
   const newFeed = (): EventFeed => log.reader()
   const store = watch.wrapStore(new EventStoreDbEventStore(connection))
   const snapshots = new PostgresSnapshotStore(pool)

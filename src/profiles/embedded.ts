@@ -35,7 +35,7 @@ export function openEmbedded(config: Config, name: string, watch: ProfileWatch):
   const objects = new FilesystemObjectStore({ root, baseUrl: config.publicUrl, secretKey, clock })
   const { observer } = watch
   const pipelines = openPipelines({ store, snapshots, clock, ids, observer })
-  const log = new SharedFeed(() => new PostgresEventFeed(pool, listener))
+  const log = new SharedFeed(() => new PostgresEventFeed(pool, listener), clock)
   const newFeed = (): EventFeed => log.reader()
   return {
     ...{ config, clock, ids, store, objects, secretKey, pipelines, newFeed },

@@ -202,7 +202,7 @@ export class World {
     const sender = this.#sender(process, pipelines)
     const store = process.port('rows', this.rows)
     const written = process.port('rows', this.#mutation.rows?.(this.rows) ?? this.rows)
-    const shared = new SharedFeed(() => process.port('feed', this.newFeed()))
+    const shared = new SharedFeed(() => process.port('feed', this.newFeed()), clock)
     const settled = shared.reader()
     const project = (
       order: Projection['order'],

@@ -18,7 +18,7 @@ function given() {
       return super.readPage(after, limit)
     }
   }
-  const shared = new SharedFeed(() => new Counted(log, new SystemClock()))
+  const shared = new SharedFeed(() => new Counted(log, new SystemClock()), new SystemClock())
   const store = new MemoryEventStore(log)
   const append = (count: number) => store.append(newStream(), NO_STREAM, newEvents(count))
   return { append, reads, shared }
@@ -90,6 +90,18 @@ test('news that another reader has fetched ends a wait', async () => {
   expect((await two.readPage('0', 10)).events).toHaveLength(1)
 })
 
+test('news that another reader is fetching when a wait begins ends the wait', async () => {
+  const { append, shared } = given()
+  const [one, two] = [shared.reader(), shared.reader()]
+  await Promise.all([one, two].map((feed) => feed.readPage('0', 10)))
+  await append(1)
+  const reading = one.readPage('0', 10)
+  const waiting = two.wait(60_000, new AbortController().signal)
+  await reading
+  await waiting
+  expect((await two.readPage('0', 10)).events).toHaveLength(1)
+})
+
 test('a reader that stops waiting leaves the others waiting', async () => {
   const { append, shared } = given()
   const [one, two] = [shared.reader(), shared.reader()]
@@ -100,4 +112,15 @@ test('a reader that stops waiting leaves the others waiting', async () => {
   await waits[0]
   await append(1)
   await waits[1]
+})
+
+test('in a busy time a reading waits a moment, so that it finds more', async () => {
+  const { append, reads, shared } = given()
+  const feed = shared.reader()
+  await append(10)
+  await feed.readPage('0', 100)
+  const next = feed.readPage('10', 100)
+  await append(10)
+  expect((await next).events).toHaveLength(10)
+  expect(reads).toEqual(['0', '10'])
 })
