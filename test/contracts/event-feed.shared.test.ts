@@ -7,7 +7,10 @@ import { eventFeedContract } from './event-feed.contract.ts'
 
 eventFeedContract(async () => {
   const log = new MemoryEventLog()
-  const shared = new SharedFeed(() => new MemoryEventFeed(log, new SystemClock()), new SystemClock())
+  const shared = new SharedFeed(
+    () => new MemoryEventFeed(log, new SystemClock()),
+    new SystemClock(),
+  )
   return {
     feed: shared.reader(),
     store: new MemoryEventStore(log),
