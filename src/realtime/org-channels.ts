@@ -13,6 +13,9 @@ import type { Runtime } from '../runtime.ts'
 /** Jobs of which is remembered what was told, so that an org hears a transition once. */
 const rememberedMax = 20_000
 
+/** Pause before what could not be read is read again, ms. */
+const retryMs = 1_000
+
 /** How far a job was told. */
 type Told = {
   /** The state there; unknown of a job that has ended. */
@@ -33,6 +36,7 @@ export class OrgChannels {
   readonly #balances = new Map<string, Set<Listener<Balance>>>()
   readonly #credits: CreditReader
   readonly #told = new Map<string, Told>()
+  readonly #closing = new AbortController()
   #unsubscribe: readonly (() => Promise<void>)[] = []
 
   constructor(@Inject(RUNTIME) runtime: Runtime) {
@@ -54,6 +58,7 @@ export class OrgChannels {
   }
 
   async close(): Promise<void> {
+    this.#closing.abort()
     await Promise.all(this.#unsubscribe.map((unsubscribe) => unsubscribe()))
   }
 
@@ -73,10 +78,22 @@ export class OrgChannels {
     const jobId = String(job.jobId)
     const told = this.#told.get(jobId) ?? this.#beginAfter(jobId, Number(job.from) - 1)
     told.heard = Math.max(told.heard, Number(job.revision))
-    if (told.isBeingRead || told.heard <= told.revision) return
-    this.#tellJob(jobId, told, listeners).catch((error: unknown) => {
-      this.#runtime.log.error({ err: error }, 'org channel could not be told')
-    })
+    void this.#tell(jobId, told, listeners)
+  }
+
+  /** Tells what was heard of; as often as it takes, for nobody will signal it again. */
+  async #tell(jobId: string, told: Told, listeners: Set<Listener<JobEventView>>): Promise<void> {
+    const { clock, log } = this.#runtime
+    const { signal } = this.#closing
+    while (!told.isBeingRead && told.heard > told.revision && !signal.aborted) {
+      try {
+        await this.#tellJob(jobId, told, listeners)
+        return
+      } catch (error) {
+        log.error({ err: error, jobId }, 'org channel could not be told')
+        await clock.sleep(retryMs, signal)
+      }
+    }
   }
 
   #beginAfter(jobId: string, revision: number): Told {

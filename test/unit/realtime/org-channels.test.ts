@@ -1,0 +1,74 @@
+import { expect, test } from '@jest/globals'
+import { NO_STREAM } from '../../../domain/ports/event-store.ts'
+import { MemoryBus } from '../../../infra/memory/bus.ts'
+import { MemoryEventLog } from '../../../infra/memory/event-log.ts'
+import { MemoryEventStore } from '../../../infra/memory/event-store.ts'
+import { MemorySignals } from '../../../infra/memory/signals.ts'
+import { SystemClock } from '../../../infra/system/clock.ts'
+import { SystemIds } from '../../../infra/system/ids.ts'
+import { OrgChannels } from '../../../src/realtime/org-channels.ts'
+import type { Runtime } from '../../../src/runtime.ts'
+import { started, submitted, succeeded } from '../../support/job-history.ts'
+import { waitFor } from '../../support/wait-for.ts'
+
+const ids = new SystemIds()
+
+/** Channels over a log in memory; the reads that are asked for are counted and may fail. */
+async function given() {
+  const signals = new MemorySignals(new MemoryBus())
+  class Store extends MemoryEventStore {
+    readsFrom: number[] = []
+    isDown = false
+    override read(stream: string, fromRevision: number) {
+      if (this.isDown) return Promise.reject(new Error('the store is away'))
+      this.readsFrom.push(fromRevision)
+      return super.read(stream, fromRevision)
+    }
+  }
+  const store = new Store(new MemoryEventLog())
+  const log = { error: () => undefined }
+  const config = { publicUrl: 'http://weir.test' }
+  const sql = () => Promise.resolve([])
+  const runtime = { signals, store, log, config, sql, clock: new SystemClock() }
+  const channels = new OrgChannels(runtime as unknown as Runtime)
+  await channels.open()
+  const heard: number[] = []
+  channels.watchJobs('acme', ({ revision }) => heard.push(revision))
+  const append = (expected: number, event: ReturnType<typeof submitted>) => {
+    const id = ids.next()
+    const about = { orgId: 'acme', actor: 'worker', correlationId: id, causationId: id }
+    const meta = { ...about, traceparent: null, at: '2026-01-01T00:00:00.000Z', schema: 1 }
+    return store.append('job-j1', expected, [{ id, ...event, meta }])
+  }
+  const signal = (from: number, revision: number) =>
+    signals.publish('job_updates', { jobs: [{ jobId: 'j1', orgId: 'acme', from, revision }] })
+  const until = (revisions: readonly number[]) =>
+    waitFor('the org to hear', () => heard.length >= revisions.length)
+  return { channels, store, heard, append, signal, until }
+}
+
+test('an org hears each revision once, and none is read twice', async () => {
+  const { channels, store, heard, append, signal, until } = await given()
+  await append(NO_STREAM, submitted())
+  await signal(0, 0)
+  await until([0])
+  await append(0, started(1))
+  await append(1, succeeded)
+  await Promise.all([signal(1, 1), signal(2, 2), signal(0, 0)])
+  await until([0, 1, 2])
+  await signal(2, 2)
+  await channels.close()
+  expect(heard).toEqual([0, 1, 2])
+  expect(store.readsFrom).toEqual([0, 1])
+})
+
+test('what could not be read is read again, and told without another signal', async () => {
+  const { channels, store, heard, append, signal, until } = await given()
+  await append(NO_STREAM, submitted())
+  store.isDown = true
+  await signal(0, 0)
+  store.isDown = false
+  await until([0])
+  await channels.close()
+  expect(heard).toEqual([0])
+})
