@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals'
 import { describe, simulate } from './simulate.ts'
 
 const seedsInOneTest = 20
+const limitMs = 300_000
 
 /** `SEED=7` runs that one, `SEEDS=10000` so many; else as many as CI takes. */
 function seeds(): readonly number[] {
@@ -34,6 +35,7 @@ test.each(groups)(
     }
     if (group.length === seedsInOneTest) expectRealWork(written)
   },
+  limitMs,
 )
 
 test.each([1, 2, 3])('seed %i makes the same steps every time', async (seed) => {
