@@ -3,8 +3,8 @@
 //   npm run build && npx tsc -p bench/tsconfig.json --noCheck
 //   node dist/bench/bench/log-size.js [events]
 //
-// Between the two runs the lives of jobs of other orgs are written into the log, and weir carries
-// them into all read models.
+// The short log is that of the jobs that warm weir up. Between the two runs the lives of jobs of
+// other orgs are written into the log, and weir carries them into all read models.
 import { resolve } from 'node:path'
 import { PostgresEventStore } from '../infra/postgres/event-store.ts'
 import { openPool } from '../infra/postgres/pool.ts'
@@ -20,8 +20,8 @@ import { weir } from './stacks/weir.ts'
 import { watch } from './watch.ts'
 import { workFolder } from './work-folder.ts'
 
-const longLogEvents = Number(process.argv[2] ?? 1_000_000)
-const shortLogEvents = 10_000
+const longLogEvents = Number(process.argv[2] ?? 200_000)
+const warmUpJobs = 4_000
 const jobs = 3_000
 const connections = 64
 const orgs = 20
@@ -45,19 +45,23 @@ async function logOf({ databaseUrl }: Stack): Promise<{ events: number; behind: 
 
 async function growTo(stack: Stack, store: PostgresEventStore, events: number): Promise<void> {
   const { events: now } = await logOf(stack)
-  await writeHistory(store, events - now)
+  if (events > now) await writeHistory(store, events - now)
   while ((await logOf(stack)).behind > 0) await new Promise((go) => setTimeout(go, pollMs))
   // What a Postgres in use does by itself sooner or later.
   await query(stack.databaseUrl, 'VACUUM ANALYZE')
   await query(stack.databaseUrl, 'CHECKPOINT')
 }
 
-function line({ events, run }: Measured): string {
-  const cpu = Object.values(run.cpuMsPerJob).reduce((sum, ms) => sum + ms, 0)
+function costOf({ run }: Measured): number {
+  return Object.values(run.cpuMsPerJob).reduce((sum, ms) => sum + ms, 0)
+}
+
+function line(measured: Measured): string {
+  const { events, run } = measured
   const postgres = Number(members(run.cpuMsPerJob, 'CPU').postgres ?? 0)
   return (
     `${String(events).padStart(9)} events: ${run.jobsPerSecond.toFixed(0)} jobs/s, ` +
-    `${cpu.toFixed(2)} ms of CPU per job, ${postgres.toFixed(2)} of them in Postgres\n`
+    `${costOf(measured).toFixed(2)} ms of CPU per job, ${postgres.toFixed(2)} of them in Postgres\n`
   )
 }
 
@@ -69,21 +73,18 @@ async function main(): Promise<void> {
   const pool = openPool(stack.databaseUrl, { max: 4, applicationName: 'weir-bench' })
   onCleanup('connections', () => pool.end())
   const store = new PostgresEventStore(pool)
-  const run = (): Promise<FullPathRun> =>
-    runFullPath(stack, client, watched, { jobs, connections, batchSize: 1 })
-  // The first run warms up and does not count.
-  await runFullPath(stack, client, watched, { jobs: 4_000, connections, batchSize: 1 })
+  const run = (count: number): Promise<FullPathRun> =>
+    runFullPath(stack, client, watched, { jobs: count, connections, batchSize: 1 })
+  await run(warmUpJobs)
   const measured: Measured[] = []
-  for (const events of [shortLogEvents, longLogEvents]) {
+  for (const events of [0, longLogEvents]) {
     await growTo(stack, store, events)
     const before = await logOf(stack)
-    measured.push({ events: before.events, run: await run() })
+    measured.push({ events: before.events, run: await run(jobs) })
   }
-  const cost = measured.map(({ run: { cpuMsPerJob } }) =>
-    Object.values(cpuMsPerJob).reduce((sum, ms) => sum + ms, 0),
-  )
+  const [short = 1, long = 0] = measured.map(costOf)
   process.stdout.write(measured.map(line).join(''))
-  process.stdout.write(`cost long / short = ${((cost[1] ?? 0) / (cost[0] ?? 1)).toFixed(2)}\n`)
+  process.stdout.write(`cost long / short = ${(long / short).toFixed(2)}\n`)
 }
 
 cleanUpOnSignals()

@@ -13,7 +13,8 @@ import { receiveWebhooks, type WebhookReceiver } from '../support/webhook-receiv
 // missing, statuses and content types. The tests run in their order; the last one looks whether
 // every operation was called.
 
-const used = useWeir()
+// It publishes prices.
+const used = useWeir({ isOwn: true })
 const called = new Set<string>()
 let checker: OpenApiChecker
 let org: Org
