@@ -37,6 +37,8 @@ import { ProblemFilter } from './http/problem.filter.ts'
 import { SessionController } from './http/session.controller.ts'
 import { WebhooksController } from './http/webhooks.controller.ts'
 import { Gateway } from './realtime/gateway.ts'
+import { BalanceChannels } from './realtime/balance-channels.ts'
+import { Channels } from './realtime/channels.ts'
 import { JobChannels } from './realtime/job-channels.ts'
 import { OrgChannels } from './realtime/org-channels.ts'
 import { RUNTIME } from './runtime.ts'
@@ -68,6 +70,8 @@ export class AppModule {
         { provide: APP_FILTER, useClass: ProblemFilter },
         JobChannels,
         OrgChannels,
+        BalanceChannels,
+        Channels,
         Gateway,
         AdjustCreditsHandler,
         BanAccountHandler,

@@ -6,8 +6,7 @@ import { fastify } from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppModule } from '../app.module.ts'
 import { Gateway } from '../realtime/gateway.ts'
-import { JobChannels } from '../realtime/job-channels.ts'
-import { OrgChannels } from '../realtime/org-channels.ts'
+import { Channels } from '../realtime/channels.ts'
 import type { Runtime } from '../runtime.ts'
 import { Authenticator, bearerToken } from './authenticator.ts'
 import { intakeOptions, limitIntake } from './intake.ts'
@@ -65,15 +64,15 @@ export async function startServer(runtime: Runtime): Promise<RunningServer> {
   }
   await app.init()
   const unlisten = await app.get(Authenticator).listen()
-  const channels = [app.get(JobChannels), app.get(OrgChannels)]
-  await Promise.all(channels.map((channel) => channel.open()))
+  const channels = app.get(Channels)
+  await channels.open()
   const gateway = app.get(Gateway)
   gateway.open(instance.server)
   await app.listen(config.port, config.host)
   return {
     close: async () => {
       await gateway.close()
-      await Promise.all(channels.map((channel) => channel.close()))
+      await channels.close()
       await unlisten()
       // Keep-alive connections that are idle would hold the server open.
       instance.server.closeIdleConnections()

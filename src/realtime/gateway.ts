@@ -11,8 +11,7 @@ import { Authenticator } from '../http/authenticator.ts'
 import type { Tenant } from '../http/authenticator.ts'
 import { RUNTIME } from '../runtime.ts'
 import type { Runtime } from '../runtime.ts'
-import { JobChannels } from './job-channels.ts'
-import { OrgChannels } from './org-channels.ts'
+import { Channels } from './channels.ts'
 import { openJobSubscription } from './job-subscription.ts'
 import { frameBytesMax, introductionMs, subscriptionsMax } from './socket-limits.ts'
 import { RequestBudget, SocketsByOrg, Turns, Unread } from './socket-limits.ts'
@@ -42,8 +41,7 @@ type Client = {
 export class Gateway {
   readonly #runtime: Runtime
   readonly #authenticator: Authenticator
-  readonly #jobs: JobChannels
-  readonly #orgs: OrgChannels
+  readonly #channels: Channels
   readonly #closing = new AbortController()
   readonly #sockets = new SocketsByOrg()
   #server: Server | null = null
@@ -52,13 +50,11 @@ export class Gateway {
   constructor(
     @Inject(RUNTIME) runtime: Runtime,
     @Inject(Authenticator) authenticator: Authenticator,
-    @Inject(JobChannels) jobs: JobChannels,
-    @Inject(OrgChannels) orgs: OrgChannels,
+    @Inject(Channels) channels: Channels,
   ) {
     this.#runtime = runtime
     this.#authenticator = authenticator
-    this.#jobs = jobs
-    this.#orgs = orgs
+    this.#channels = channels
   }
 
   open(http: HttpServer): void {
@@ -183,15 +179,15 @@ export class Gateway {
     }
     const [kind, id = ''] = channel.split(':')
     if (kind === 'job') {
-      const ports = { runtime: this.#runtime, channels: this.#jobs, principal }
+      const ports = { runtime: this.#runtime, channels: this.#channels.jobs, principal }
       const { ack, leave } = await openJobSubscription(ports, id, after, emit)
       keep(leave)
       if (after !== null) metrics.resumed(ack.recovered ? 'recovered' : 'restarted')
       return ack
     }
     if (id !== principal.orgId || !mayWatchOrg(principal)) throw noSuchChannel()
-    if (kind === 'org') keep(this.#orgs.watchJobs(id, emit.update))
-    else if (kind === 'balance') keep(this.#orgs.watchBalance(id, emit.balance))
+    if (kind === 'org') keep(this.#channels.orgs.watch(id, emit.update))
+    else if (kind === 'balance') keep(await this.#channels.balances.watch(id, emit.balance))
     else throw noSuchChannel()
     return { ok: true, recovered: true, events: [] }
   }

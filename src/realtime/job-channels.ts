@@ -6,6 +6,7 @@ import type { JobEventView, JobTransition } from '../../domain/job/job-view.ts'
 import { readAll } from '../../domain/ports/event-store.ts'
 import { CreditReader } from '../queries/get-credits.ts'
 import { jobEvents, showTransitions } from '../queries/get-job.ts'
+import { revisionsOf } from '../queries/job-revisions.ts'
 import { RUNTIME } from '../runtime.ts'
 import type { Runtime } from '../runtime.ts'
 
@@ -127,10 +128,14 @@ export class JobChannels {
   }
 
   async #recheck(): Promise<void> {
-    const { clock } = this.#runtime
+    const { clock, sql, log } = this.#runtime
     while (!this.#closing.signal.aborted) {
       await clock.sleep(recheckMs, this.#closing.signal)
-      for (const [jobId, channel] of this.#channels) this.#advance(jobId, channel)
+      try {
+        for (const job of await revisionsOf(sql, [...this.#channels.keys()])) this.#heard(job)
+      } catch (error) {
+        log.error({ err: error }, 'job channels could not be rechecked')
+      }
     }
   }
 

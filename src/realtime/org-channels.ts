@@ -4,9 +4,9 @@ import type { JobState } from '../../domain/job/job.ts'
 import { jobTransitions } from '../../domain/job/job-view.ts'
 import type { JobEventView } from '../../domain/job/job-view.ts'
 import { readAll } from '../../domain/ports/event-store.ts'
-import { CreditReader, getBalance } from '../queries/get-credits.ts'
-import type { Balance } from '../queries/get-credits.ts'
+import { CreditReader } from '../queries/get-credits.ts'
 import { jobEvents, showTransitions } from '../queries/get-job.ts'
+import { revisionsOf, revisionsSince } from '../queries/job-revisions.ts'
 import { RUNTIME } from '../runtime.ts'
 import type { Runtime } from '../runtime.ts'
 
@@ -16,28 +16,44 @@ const rememberedMax = 20_000
 /** Pause before what could not be read is read again, ms. */
 const retryMs = 1_000
 
+/** Signals may be lost; then this is how late an org hears, ms. */
+const recheckMs = 5_000
+
+/** Jobs are new for this long, ms: beyond it they have been looked at once at least. */
+const newForMs = 10_000
+
+/** Signals that are younger may be on the way, ms. */
+const signalMs = 1_000
+
 /** How far a job was told. */
 type Told = {
+  readonly orgId: string
   /** The state there; unknown of a job that has ended. */
   state: JobState | null
   revision: number
-  /** The last revision that a signal has named. */
+  /** The last revision that was heard of. */
   heard: number
   isBeingRead: boolean
 }
 
-type Listener<T> = (value: T) => void
+type Listener = (event: JobEventView) => void
 
-/** Live only: every transition of an org's jobs, and its balance when it moves. */
+type Channel = {
+  readonly listeners: Set<Listener>
+  /** Since when somebody listens, ms since 1970. */
+  readonly sinceMs: number
+}
+
+/** Live only: every transition of an org's jobs. */
 @Injectable()
 export class OrgChannels {
   readonly #runtime: Runtime
-  readonly #jobs = new Map<string, Set<Listener<JobEventView>>>()
-  readonly #balances = new Map<string, Set<Listener<Balance>>>()
+  readonly #channels = new Map<string, Channel>()
   readonly #credits: CreditReader
+  /** The jobs that were told longest ago first. */
   readonly #told = new Map<string, Told>()
   readonly #closing = new AbortController()
-  #unsubscribe: readonly (() => Promise<void>)[] = []
+  #unsubscribe: () => Promise<void> = () => Promise.resolve()
 
   constructor(@Inject(RUNTIME) runtime: Runtime) {
     this.#runtime = runtime
@@ -45,49 +61,54 @@ export class OrgChannels {
   }
 
   async open(): Promise<void> {
-    const { signals } = this.#runtime
-    this.#unsubscribe = await Promise.all([
-      signals.subscribe('job_updates', ({ jobs }) => {
-        if (this.#jobs.size > 0 && Array.isArray(jobs)) jobs.forEach((job) => this.#heardJob(job))
-      }),
-      signals.subscribe('balance_updates', ({ orgIds }) => {
-        if (!Array.isArray(orgIds)) return
-        for (const orgId of orgIds) this.#heardBalance(String(orgId))
-      }),
-    ])
+    this.#unsubscribe = await this.#runtime.signals.subscribe('job_updates', ({ jobs }) => {
+      if (Array.isArray(jobs)) for (const job of jobs) this.#heard(job)
+    })
+    void this.#recheckAll()
   }
 
   async close(): Promise<void> {
     this.#closing.abort()
-    await Promise.all(this.#unsubscribe.map((unsubscribe) => unsubscribe()))
+    await this.#unsubscribe()
   }
 
-  watchJobs(orgId: string, listener: Listener<JobEventView>): () => void {
-    return watch(this.#jobs, orgId, listener)
+  /** Tells the listener every transition from now on. Returns how to stop. */
+  watch(orgId: string, listener: Listener): () => void {
+    const fresh = { listeners: new Set<Listener>(), sinceMs: this.#runtime.clock.now() }
+    const channel = this.#channels.get(orgId) ?? fresh
+    this.#channels.set(orgId, channel)
+    channel.listeners.add(listener)
+    return () => {
+      channel.listeners.delete(listener)
+      if (channel.listeners.size > 0 || this.#channels.get(orgId) !== channel) return
+      this.#channels.delete(orgId)
+      // Whoever comes next hears what comes next.
+      for (const [jobId, told] of this.#told) if (told.orgId === orgId) this.#told.delete(jobId)
+    }
   }
 
-  watchBalance(orgId: string, listener: Listener<Balance>): () => void {
-    return watch(this.#balances, orgId, listener)
-  }
-
-  #heardJob(job: unknown): void {
+  #heard(job: unknown): void {
     if (typeof job !== 'object' || job === null) return
     if (!('jobId' in job) || !('orgId' in job) || !('from' in job) || !('revision' in job)) return
-    const listeners = this.#jobs.get(String(job.orgId))
-    if (!listeners) return
-    const jobId = String(job.jobId)
-    const told = this.#told.get(jobId) ?? this.#beginAfter(jobId, Number(job.from) - 1)
-    told.heard = Math.max(told.heard, Number(job.revision))
-    void this.#tell(jobId, told, listeners)
+    const orgId = String(job.orgId)
+    if (!this.#channels.has(orgId)) return
+    this.#reached(String(job.jobId), orgId, Number(job.from), Number(job.revision))
   }
 
-  /** Tells what was heard of; as often as it takes, for nobody will signal it again. */
-  async #tell(jobId: string, told: Told, listeners: Set<Listener<JobEventView>>): Promise<void> {
+  /** A job stands at a revision; what is told of one that is new here begins at `from`. */
+  #reached(jobId: string, orgId: string, from: number, revision: number): void {
+    const told = this.#told.get(jobId) ?? this.#beginAfter(jobId, orgId, from - 1)
+    told.heard = Math.max(told.heard, revision)
+    void this.#tell(jobId, told)
+  }
+
+  /** Tells what was heard of; as often as it takes, for nobody may signal it again. */
+  async #tell(jobId: string, told: Told): Promise<void> {
     const { clock, log } = this.#runtime
     const { signal } = this.#closing
     while (!told.isBeingRead && told.heard > told.revision && !signal.aborted) {
       try {
-        await this.#tellJob(jobId, told, listeners)
+        await this.#tellJob(jobId, told)
         return
       } catch (error) {
         log.error({ err: error, jobId }, 'org channel could not be told')
@@ -96,30 +117,27 @@ export class OrgChannels {
     }
   }
 
-  #beginAfter(jobId: string, revision: number): Told {
-    if (this.#told.size >= rememberedMax) this.#told.clear()
+  #beginAfter(jobId: string, orgId: string, revision: number): Told {
+    const oldest = this.#told.keys().next()
+    if (this.#told.size >= rememberedMax && !oldest.done) this.#told.delete(oldest.value)
     const state: JobState | null = revision < 0 ? { status: 'absent' } : null
-    const told = { state, revision, heard: revision, isBeingRead: false }
+    const told = { orgId, state, revision, heard: revision, isBeingRead: false }
     this.#told.set(jobId, told)
     return told
   }
 
-  async #tellJob(jobId: string, told: Told, listeners: Set<Listener<JobEventView>>) {
+  async #tellJob(jobId: string, told: Told): Promise<void> {
     told.isBeingRead = true
     try {
       let hasMore = true
-      while (hasMore) hasMore = await this.#readOn(jobId, told, listeners)
+      while (hasMore) hasMore = await this.#readOn(jobId, told)
     } finally {
       told.isBeingRead = false
     }
   }
 
   /** Tells what came after the told part. Returns whether more has come meanwhile. */
-  async #readOn(
-    jobId: string,
-    told: Told,
-    listeners: Set<Listener<JobEventView>>,
-  ): Promise<boolean> {
+  async #readOn(jobId: string, told: Told): Promise<boolean> {
     const { store, config } = this.#runtime
     // Without its state a job is read from the beginning, and told from where it was told.
     const known = told.state ? told.revision : -1
@@ -131,35 +149,39 @@ export class OrgChannels {
     const credits = await this.#credits.of(jobId)
     told.state = isFinished(newest.job.status) ? null : moved.state
     told.revision = newest.revision
+    const listeners = this.#channels.get(told.orgId)?.listeners ?? []
     for (const event of showTransitions(fresh, credits, config.publicUrl)) {
       for (const listener of listeners) listener(event)
     }
     return told.heard > told.revision
   }
 
-  #heardBalance(orgId: string): void {
-    const listeners = this.#balances.get(orgId)
-    if (!listeners) return
-    getBalance(this.#runtime.sql, orgId).then(
-      (balance) => {
-        if (balance) for (const listener of listeners) listener(balance)
-      },
-      (error: unknown) => {
-        this.#runtime.log.error({ err: error, orgId }, 'balance channel could not be told')
-      },
-    )
+  /** Looks at the read model for what no signal has told: of jobs that are new or unfinished. */
+  async #recheckAll(): Promise<void> {
+    const { clock, log } = this.#runtime
+    const { signal } = this.#closing
+    while (!signal.aborted) {
+      await clock.sleep(recheckMs, signal)
+      for (const [orgId, { sinceMs }] of this.#channels) {
+        await this.#recheck(orgId, sinceMs).catch((error: unknown) => {
+          log.error({ err: error, orgId }, 'org channel could not be rechecked')
+        })
+      }
+    }
   }
-}
 
-function watch<T>(
-  channels: Map<string, Set<Listener<T>>>,
-  id: string,
-  listener: Listener<T>,
-): () => void {
-  const listeners = channels.get(id) ?? new Set()
-  channels.set(id, listeners.add(listener))
-  return () => {
-    listeners.delete(listener)
-    if (listeners.size === 0) channels.delete(id)
+  async #recheck(orgId: string, sinceMs: number): Promise<void> {
+    const { sql, clock } = this.#runtime
+    const nowMs = clock.now()
+    const unfinished = [...this.#told]
+      .filter(([, told]) => told.orgId === orgId && told.state !== null)
+      .map(([jobId]) => jobId)
+    const [moved, fresh] = await Promise.all([
+      revisionsOf(sql, unfinished),
+      revisionsSince(sql, orgId, Math.max(sinceMs, nowMs - newForMs), nowMs - signalMs),
+    ])
+    for (const { jobId, revision } of [...moved, ...fresh]) {
+      this.#reached(jobId, orgId, 0, revision)
+    }
   }
 }

@@ -4,7 +4,7 @@ import { MemoryBus } from '../../../infra/memory/bus.ts'
 import { MemoryEventLog } from '../../../infra/memory/event-log.ts'
 import { MemoryEventStore } from '../../../infra/memory/event-store.ts'
 import { MemorySignals } from '../../../infra/memory/signals.ts'
-import { SystemClock } from '../../../infra/system/clock.ts'
+import { SimulatedClock } from '../../../infra/simulated/clock.ts'
 import { SystemIds } from '../../../infra/system/ids.ts'
 import { OrgChannels } from '../../../src/realtime/org-channels.ts'
 import type { Runtime } from '../../../src/runtime.ts'
@@ -28,12 +28,15 @@ async function given() {
   const store = new Store(new MemoryEventLog())
   const log = { error: () => undefined }
   const config = { publicUrl: 'http://weir.test' }
-  const sql = () => Promise.resolve([])
-  const runtime = { signals, store, log, config, sql, clock: new SystemClock() }
+  const clock = new SimulatedClock()
+  /** What the read model knows of each job. */
+  const statuses: { readonly jobId: string; readonly revision: number }[] = []
+  const sql = (name: string) => Promise.resolve(name === 'revisions-since' ? statuses : [])
+  const runtime = { signals, store, log, config, sql, clock }
   const channels = new OrgChannels(runtime as unknown as Runtime)
   await channels.open()
   const heard: number[] = []
-  channels.watchJobs('acme', ({ revision }) => heard.push(revision))
+  channels.watch('acme', ({ revision }) => heard.push(revision))
   const append = (expected: number, event: ReturnType<typeof submitted>) => {
     const id = ids.next()
     const about = { orgId: 'acme', actor: 'worker', correlationId: id, causationId: id }
@@ -44,7 +47,7 @@ async function given() {
     signals.publish('job_updates', { jobs: [{ jobId: 'j1', orgId: 'acme', from, revision }] })
   const until = (revisions: readonly number[]) =>
     waitFor('the org to hear', () => heard.length >= revisions.length)
-  return { channels, store, heard, append, signal, until }
+  return { channels, store, heard, append, signal, until, clock, statuses }
 }
 
 test('an org hears each revision once, and none is read twice', async () => {
@@ -63,12 +66,29 @@ test('an org hears each revision once, and none is read twice', async () => {
 })
 
 test('what could not be read is read again, and told without another signal', async () => {
-  const { channels, store, heard, append, signal, until } = await given()
+  const { channels, store, heard, append, signal, until, clock } = await given()
   await append(NO_STREAM, submitted())
   store.isDown = true
   await signal(0, 0)
+  await clock.advance(0)
   store.isDown = false
+  await clock.advance(1_000)
   await until([0])
   await channels.close()
   expect(heard).toEqual([0])
+})
+
+test('a transition whose signal was lost is told all the same, once', async () => {
+  const { channels, heard, append, signal, until, clock, statuses } = await given()
+  await append(NO_STREAM, submitted())
+  await signal(0, 0)
+  await until([0])
+  await append(0, started(1))
+  await append(1, succeeded)
+  statuses.push({ jobId: 'j1', revision: 2 })
+  await clock.advance(5_000)
+  await until([0, 1, 2])
+  await clock.advance(15_000)
+  await channels.close()
+  expect(heard).toEqual([0, 1, 2])
 })
