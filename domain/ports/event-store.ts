@@ -1,4 +1,5 @@
 import type { CarriedEvent, NewEvent, RecordedEvent } from '../envelope.ts'
+import { EngineUnavailable } from './engine-unavailable.ts'
 
 /** Expected revision of a stream that must not exist yet. */
 export const NO_STREAM = -1
@@ -38,7 +39,7 @@ export class RevisionConflict extends Error {
 }
 
 /** The append may or may not have happened. Repeat it with the same ids and revision. */
-export class UnknownOutcome extends Error {
+export class UnknownOutcome extends EngineUnavailable {
   override readonly name = 'UnknownOutcome'
 }
 
@@ -61,6 +62,8 @@ export abstract class EventStore {
   /**
    * Events from `fromRevision` (inclusive) on, oldest first, at most `readCountMax`.
    * An unknown stream is empty.
+   *
+   * @throws EngineUnavailable
    */
   abstract read(stream: string, fromRevision: number): Promise<readonly RecordedEvent[]>
 }

@@ -1,3 +1,5 @@
+import { EngineUnavailable } from './engine-unavailable.ts'
+
 /** An object that is there, whole. */
 export type StoredObject = {
   readonly key: string
@@ -39,7 +41,7 @@ export class ObjectTooLarge extends Error {
 }
 
 /** The store does not answer, or not in time; what was asked of it may have happened. */
-export class ObjectStoreUnavailable extends Error {
+export class ObjectStoreUnavailable extends EngineUnavailable {
   override readonly name = 'ObjectStoreUnavailable'
 }
 

@@ -1,6 +1,7 @@
 import shared from '@eventstore/db-client/generated/shared_pb.js'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
 import type { ReadReq, ReadResp } from '@eventstore/db-client/generated/streams_pb.js'
+import { EngineUnavailable } from '../../domain/ports/engine-unavailable.ts'
 import type { EventStoreDbConnection, Link } from './connection.ts'
 import { isPassing } from './errors.ts'
 
@@ -14,7 +15,7 @@ const searchWindowEvents = 1_000
  * node that goes away, is repeated for as long as there is patience; one may take half of it.
  *
  * @param convert never throws; it is called as events come, so that no page of messages is kept
- * @throws the last error
+ * @throws EngineUnavailable when patience is over; any other error of EventStoreDB at once
  */
 export async function readRecorded<T>(
   connection: EventStoreDbConnection,
@@ -32,7 +33,9 @@ export async function readRecorded<T>(
       const deadline = Date.now() + leftMs
       return await readOnce(connection, link, { request, deadline, convert })
     } catch (error) {
-      if (!isPassing(error) || performance.now() >= untilMs) throw error
+      if (!isPassing(error)) throw error
+      if (performance.now() < untilMs) continue
+      throw new EngineUnavailable('EventStoreDB does not answer', { cause: error })
     }
   }
 }

@@ -7,6 +7,7 @@ import {
   RevisionConflict,
   UnknownOutcome,
 } from '../../domain/ports/event-store.ts'
+import { EngineUnavailable } from '../../domain/ports/engine-unavailable.ts'
 import { Batcher, type Selection } from '../batcher.ts'
 import { assertReadable, decodeEvent, encodeAppend } from '../event-text.ts'
 import type { EventText, RecordedText } from '../event-text.ts'
@@ -196,7 +197,7 @@ export class PostgresEventStore extends EventStore {
       }
       batch.forEach((read, at) => read.resolve(results[at] ?? []))
     } catch (error) {
-      for (const read of batch) read.reject(new Error('cannot read events', { cause: error }))
+      for (const read of batch) read.reject(readError(error))
     }
   }
 }
@@ -219,6 +220,11 @@ function appendValues(batch: readonly Append[]): Buffer[] {
 function settle(append: Append, revision: number | null): void {
   if (revision === null) append.reject(new RevisionConflict(append.stream, append.expected))
   else append.resolve(revision)
+}
+
+function readError(cause: unknown): Error {
+  const isAway = cause instanceof EngineUnavailable
+  return new (isAway ? EngineUnavailable : Error)('cannot read events', { cause })
 }
 
 function translated(error: unknown): Error {

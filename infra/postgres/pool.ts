@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { orUnavailable } from './errors.ts'
 
 /** How a pool is opened. */
 export type PoolOptions = {
@@ -18,7 +19,8 @@ const queryTimeoutMs = statementTimeoutMs + 5_000
 
 /**
  * A pool whose connections see the schema `weir` and give up on statements after 30 s. It survives
- * a restart of Postgres: a broken idle connection is dropped, not thrown.
+ * a restart of Postgres: a broken idle connection is dropped, not thrown. Statements that Postgres
+ * does not answer throw `EngineUnavailable`.
  */
 export function openPool(url: string, options: PoolOptions): pg.Pool {
   const pool = new pg.Pool({
@@ -30,7 +32,20 @@ export function openPool(url: string, options: PoolOptions): pg.Pool {
   })
   // Without a listener the process ends when Postgres closes an idle connection (57P01).
   pool.on('error', () => undefined)
+  pool.query = tellingWhenAway(pool.query.bind(pool))
   return pool
+}
+
+/** The same, but throws `EngineUnavailable` when Postgres does not answer. */
+function tellingWhenAway(query: pg.Pool['query']): pg.Pool['query'] {
+  const asked = async (config: pg.QueryConfig, values?: unknown[]): Promise<pg.QueryResult> => {
+    try {
+      return await query(config, values)
+    } catch (error) {
+      throw orUnavailable(error)
+    }
+  }
+  return asked as pg.Pool['query']
 }
 
 /** What every connection of weir has in common. */

@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { orUnavailable } from './errors.ts'
 
 /**
  * Runs statements in a transaction of their own that is sent as a whole: one round trip, however
@@ -14,7 +15,7 @@ export async function inOneTrip(
   const sent = sendTogether(client, [{ text: 'BEGIN' }, ...statements, { text: 'COMMIT' }])
   const failed = (await Promise.allSettled(sent)).find(({ status }) => status === 'rejected')
   giveBack(client, failed !== undefined && (await isBroken(client)))
-  if (failed?.status === 'rejected') throw failed.reason
+  if (failed?.status === 'rejected') throw orUnavailable(failed.reason)
 }
 
 /**
@@ -33,7 +34,9 @@ export async function queryThen<R extends pg.QueryResultRow>(
     giveBack(client, status === 'rejected' && (await isBroken(client)))
   })
   if (!first) throw new Error('nothing was sent')
-  return await first
+  return await first.catch((error: unknown) => {
+    throw orUnavailable(error)
+  })
 }
 
 /** Sends statements with one write; pools are opened so that none waits for another's answer. */
@@ -62,7 +65,7 @@ export async function inTransaction<T>(
     return result
   } catch (error) {
     giveBack(client, await isBroken(client))
-    throw error
+    throw orUnavailable(error)
   }
 }
 
@@ -76,7 +79,9 @@ function isBroken(client: pg.PoolClient): Promise<boolean> {
 
 /** A connection that may break while it is out: its statements tell, and nothing else has to. */
 async function checkedOut(pool: pg.Pool): Promise<pg.PoolClient> {
-  const client = await pool.connect()
+  const client = await pool.connect().catch((error: unknown) => {
+    throw orUnavailable(error)
+  })
   client.on('error', ignore)
   return client
 }

@@ -1,7 +1,7 @@
 import { Catch, Inject } from '@nestjs/common'
 import type { ArgumentsHost, ExceptionFilter } from '@nestjs/common'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { ObjectStoreUnavailable } from '../../domain/ports/object-store.ts'
+import { EngineUnavailable } from '../../domain/ports/engine-unavailable.ts'
 import { RUNTIME } from '../runtime.ts'
 import type { Runtime } from '../runtime.ts'
 import { refusalOf, sendProblem } from './problem.ts'
@@ -23,8 +23,8 @@ export class ProblemFilter implements ExceptionFilter {
     const { requestId } = request.weir
     if (refusal.code === 'internal') {
       this.#runtime.log.error({ err: error, requestId }, 'request failed')
-    } else if (error instanceof ObjectStoreUnavailable) {
-      this.#runtime.log.warn({ err: error, requestId }, 'the object store does not answer')
+    } else if (error instanceof EngineUnavailable) {
+      this.#runtime.log.warn({ err: error, requestId }, 'what weir stands on does not answer')
     }
     if (reply.sent) return
     sendProblem(refusal, request, reply)

@@ -2,6 +2,7 @@ import { HttpException } from '@nestjs/common'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { DomainError, errorTable } from '../../domain/errors.ts'
 import type { ErrorCode } from '../../domain/errors.ts'
+import { EngineUnavailable } from '../../domain/ports/engine-unavailable.ts'
 import { ObjectStoreUnavailable } from '../../domain/ports/object-store.ts'
 import { bodyBytesMax } from './json-body.ts'
 import { refusalHeaders } from './rate-limit-headers.ts'
@@ -11,6 +12,9 @@ export function refusalOf(error: unknown): DomainError {
   if (error instanceof DomainError) return error
   if (error instanceof ObjectStoreUnavailable) {
     return new DomainError('unavailable', 'The object store does not answer.')
+  }
+  if (error instanceof EngineUnavailable) {
+    return new DomainError('unavailable', 'The database does not answer.')
   }
   const status = error instanceof HttpException ? error.getStatus() : statusOf(error)
   if (status === 415) {

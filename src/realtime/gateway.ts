@@ -5,10 +5,10 @@ import type { Socket } from 'socket.io'
 import { accountStream } from '../../domain/account/account.ts'
 import { requireAdmission } from '../../domain/account/standing.ts'
 import { DomainError } from '../../domain/errors.ts'
-import type { ErrorCode } from '../../domain/errors.ts'
 import type { JobEventView } from '../../domain/job/job-view.ts'
 import { Authenticator } from '../http/authenticator.ts'
 import type { Tenant } from '../http/authenticator.ts'
+import { refusalOf } from '../http/problem.ts'
 import { RUNTIME } from '../runtime.ts'
 import type { Runtime } from '../runtime.ts'
 import { Channels } from './channels.ts'
@@ -113,7 +113,7 @@ export class Gateway {
     socket.on('subscribe', (request: unknown, ack: unknown) => {
       const answer = answerTo(ack)
       this.#subscribe(client, request).then(answer, (error: unknown) =>
-        answer({ ok: false, code: codeOf(error) }),
+        answer({ ok: false, code: refusalOf(error).code }),
       )
     })
     socket.on('unsubscribe', (request: unknown, ack: unknown) => {
@@ -325,11 +325,7 @@ function noSuchChannel(): DomainError {
   return new DomainError('not_found', 'There is no such channel.')
 }
 
-function codeOf(error: unknown): ErrorCode {
-  return error instanceof DomainError ? error.code : 'internal'
-}
-
 function connectError(error: unknown): Error & { data: { code: string } } {
-  const message = error instanceof DomainError ? error.message : 'weir cannot do this right now'
-  return Object.assign(new Error(message), { data: { code: codeOf(error) } })
+  const { message, code } = refusalOf(error)
+  return Object.assign(new Error(message), { data: { code } })
 }

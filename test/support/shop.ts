@@ -165,8 +165,9 @@ export class Shop {
         order.jobId = answer.json.jobId
         return
       }
-      // Not there, not ready, or the first request with this key is still taken to be in work.
-      const mayRepeat = answer === undefined || [409, 500, 503].includes(answer.status)
+      // Not there, not ready, or the first request with this key is still taken to be in work. An
+      // engine that is away is no error of weir's own: 500 is never right.
+      const mayRepeat = answer === undefined || [409, 503].includes(answer.status)
       if (!mayRepeat) throw new Error(`${order.key}: ${answer.status} ${answer.text}`)
       await sleep(pauseMs)
     }
