@@ -51,7 +51,8 @@ export function projector(options: ProjectorOptions): Loop {
     if (changes.length > 0) await checkpoints.commit(group, within.position, changes)
     else checkpoints.passOver(group, within.position)
     committed(events, changes)
-    return 'busy'
+    // After a page that is not full there is nothing more until the feed tells of it.
+    return within === page && page.events.length < pageEventsMax ? 'idle' : 'busy'
   }
 
   return repeat({

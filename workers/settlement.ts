@@ -72,7 +72,7 @@ export function settlement(options: SettlementOptions): Loop {
     stands.read = page.position
     await Promise.all(ends.due(clock.now()).map(settle))
     await storeStand(stands)
-    return page.events.length > 0 ? 'busy' : 'idle'
+    return page.events.length < pageEventsMax ? 'idle' : 'busy'
   }
 
   return repeat({

@@ -9,10 +9,10 @@ export class PostgresAnnouncer extends Announcer {
 
   constructor(pool: pg.Pool) {
     super()
-    this.#notifier = new Notifier(pool, announcementChannel)
+    this.#notifier = new Notifier(pool)
   }
 
   override async announce(jobTypes: readonly string[]): Promise<void> {
-    await Promise.all(jobTypes.map((jobType) => this.#notifier.notify(jobType)))
+    await Promise.all(jobTypes.map((type) => this.#notifier.notify(announcementChannel, type)))
   }
 }

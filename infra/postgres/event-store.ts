@@ -14,7 +14,7 @@ import type { EventText, RecordedText } from '../event-text.ts'
 import { integerArray, textArray, uuidArray } from './binary-array.ts'
 import { eventChannel } from './channels.ts'
 import { isDefiniteFailure, isRetryable } from './errors.ts'
-import { notification } from './notifier.ts'
+import { notifyStatement } from './notifier.ts'
 import { queryThen } from './transaction.ts'
 
 type Append = {
@@ -173,7 +173,7 @@ export class PostgresEventStore extends EventStore {
         const { rows } = await queryThen<{ revisions: (number | null)[] }>(
           this.#pool,
           append,
-          notification(eventChannel, ['']),
+          notifyStatement([{ channel: eventChannel, payload: '' }]),
         )
         return rows[0]?.revisions ?? []
       } catch (error) {

@@ -2,7 +2,11 @@ import type pg from 'pg'
 import { Batcher } from '../batcher.ts'
 import { textArray } from './binary-array.ts'
 
-type Notification = { readonly payload: string; readonly done: () => void }
+type Notification = {
+  readonly channel: string
+  readonly payload: string
+  readonly done: () => void
+}
 
 /** Postgres refuses payloads of 8,000 bytes and more. */
 export const payloadBytesMax = 7_900
@@ -16,19 +20,19 @@ const restMs = 4
 const waitingMax = 10_000
 
 /**
- * Sends NOTIFY on one channel: at most one statement in flight, equal payloads that wait are sent
- * once. Never in the transaction of the work, because a notifying commit takes a lock on the whole
- * database. A notification that cannot be sent is lost; all of weir treats them as hints.
+ * Sends NOTIFY: at most one statement in flight; of equal notifications that wait Postgres delivers
+ * one. Several channels share a notifier, because each statement wakes everybody who listens to
+ * anything. Never in the transaction of the work, because a notifying commit takes a
+ * lock on the whole database. A notification that cannot be sent is lost; all of weir treats them
+ * as hints.
  */
 export class Notifier {
   readonly #pool: pg.Pool
-  readonly #channel: string
   readonly #batcher: Batcher<Notification>
   #waiting = 0
 
-  constructor(pool: pg.Pool, channel: string) {
+  constructor(pool: pg.Pool) {
     this.#pool = pool
-    this.#channel = channel
     this.#batcher = new Batcher<Notification>({
       inFlightMax: 1,
       batchMax,
@@ -38,28 +42,30 @@ export class Notifier {
   }
 
   /** Resolves when the notification was sent or lost. `payload` has `payloadBytesMax` at most. */
-  notify(payload: string): Promise<void> {
+  notify(channel: string, payload: string): Promise<void> {
     if (this.#waiting >= waitingMax) return Promise.resolve()
     this.#waiting += 1
-    return new Promise((done) => this.#batcher.add({ payload, done }))
+    return new Promise((done) => this.#batcher.add({ channel, payload, done }))
   }
 
   async #send(batch: readonly Notification[]): Promise<void> {
-    const payloads = [...new Set(batch.map((notification) => notification.payload))]
-    await this.#pool.query(notification(this.#channel, payloads)).catch(() => undefined)
+    await this.#pool.query(notifyStatement(batch)).catch(() => undefined)
     this.#waiting -= batch.length
-    for (const notification of batch) notification.done()
+    for (const { done } of batch) done()
   }
 }
 
-/**
- * Sends payloads on a channel. Never in the transaction of the work, because a notifying commit
- * takes a lock on the whole database.
- */
-export function notification(channel: string, payloads: readonly string[]): pg.QueryConfig {
+/** Never in the transaction of the work: a notifying commit takes a lock on the whole database. */
+export function notifyStatement(
+  sent: readonly Pick<Notification, 'channel' | 'payload'>[],
+): pg.QueryConfig {
   return {
     name: 'notify',
-    text: 'SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload',
-    values: [channel, textArray(payloads)],
+    text: `SELECT pg_notify(channel, payload)
+      FROM unnest($1::text[], $2::text[]) AS sent (channel, payload)`,
+    values: [
+      textArray(sent.map(({ channel }) => channel)),
+      textArray(sent.map(({ payload }) => payload)),
+    ],
   }
 }

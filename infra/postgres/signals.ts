@@ -7,14 +7,13 @@ import { Notifier, payloadBytesMax } from './notifier.ts'
 
 /** Signals by NOTIFY, a channel per topic. */
 export class PostgresSignals extends Signals {
-  readonly #pool: pg.Pool
+  readonly #notifier: Notifier
   readonly #listener: PostgresListener
-  readonly #notifiers = new Map<SignalTopic, Notifier>()
   #dropped = 0
 
   constructor(pool: pg.Pool, listener: PostgresListener) {
     super()
-    this.#pool = pool
+    this.#notifier = new Notifier(pool)
     this.#listener = listener
   }
 
@@ -29,8 +28,8 @@ export class PostgresSignals extends Signals {
       this.#dropped += 1
       return
     }
-    const notifier = this.#notifiers.get(topic) ?? this.#notifier(topic)
-    await Promise.all(texts.map((text) => notifier.notify(text)))
+    const channel = signalChannelPrefix + topic
+    await Promise.all(texts.map((text) => this.#notifier.notify(channel, text)))
   }
 
   override async subscribe(
@@ -44,12 +43,6 @@ export class PostgresSignals extends Signals {
       },
       missed: () => undefined,
     })
-  }
-
-  #notifier(topic: SignalTopic): Notifier {
-    const notifier = new Notifier(this.#pool, signalChannelPrefix + topic)
-    this.#notifiers.set(topic, notifier)
-    return notifier
   }
 }
 
