@@ -5,6 +5,7 @@ import { CheckpointMoved } from '../domain/ports/read-model-store.ts'
 import type { ReadModelStore, TableChange } from '../domain/ports/read-model-store.ts'
 import { applyPage, knownEvents, pageUntil } from '../projections/page.ts'
 import type { Projection } from '../projections/projection.ts'
+import type { Gathering } from './gathering.ts'
 import type { Loop, LoopReport } from './loop.ts'
 import { repeat } from './repeat.ts'
 import type { Turn } from './repeat.ts'
@@ -24,6 +25,8 @@ export type ProjectorOptions = {
   readonly share?: string
   readonly clock: Clock
   readonly report: LoopReport
+  /** Lets pages grow in a busy time; absent when nothing may wait. */
+  readonly gathering?: Gathering
   /** Called after a page is committed: announcements and signals, which may be lost. */
   readonly committed: (events: readonly Recorded[], changes: readonly TableChange[]) => void
 }
@@ -34,17 +37,19 @@ export type ProjectorOptions = {
  * Pages that change no row are passed over, and their checkpoints stored with the next one.
  */
 export function projector(options: ProjectorOptions): Loop {
-  const { feed, store, projections, clock, report, committed } = options
+  const { feed, store, projections, gathering, clock, report, committed } = options
   const checkpoints = new Checkpoints(options)
 
-  const turn = async (): Promise<Turn> => {
+  const turn = async (signal: AbortSignal): Promise<Turn> => {
     const { group, from, until } = nextGroup(await checkpoints.stands(), feed)
+    await gathering?.rest(signal)
     const page = await feed.readPage(from, pageEventsMax)
     const within = until === null ? page : pageUntil(page, until, feed)
     if (within.position === from) {
       await checkpoints.storePassedOver()
       return 'idle'
     }
+    gathering?.count(within.events.length)
     const events = knownEvents(within.events)
     const rows = await applyPage([...group.keys()], events, store, 'live')
     const changes = rows.changes()
@@ -62,7 +67,7 @@ export function projector(options: ProjectorOptions): Loop {
     idle: (signal) => feed.wait(checkpoints.hasPassedOver ? unstoredMs : idleMs, signal),
     turn: async (signal) => {
       try {
-        return await turn()
+        return await turn(signal)
       } catch (error) {
         checkpoints.forget()
         if (!(error instanceof CheckpointMoved)) throw error

@@ -8,10 +8,8 @@ const keptMax = 4_000
 
 /** Shortest time between two readings in a busy time, ms: each one costs as much as its events. */
 const gapMs = 15
-/** So many events in the last moments make a busy time. */
+/** A page of so many events that is not full comes of a busy time. */
 const busyEvents = 8
-/** After so long an event counts half, ms. */
-const halfLifeMs = 50
 
 /** Reasons of our own: without one, each abort would make an error with its stack. */
 const left = 'left'
@@ -36,8 +34,6 @@ export class SharedFeed {
   #waiters = 0
   /** Not before this time is read again, ms since the epoch. */
   #restUntil = 0
-  /** The events of the last moments, and when they were counted, ms since the epoch. */
-  #recent = { events: 0, at: 0 }
 
   /** @param newFeed opens a feed for one reader */
   constructor(newFeed: () => EventFeed, clock: Clock) {
@@ -97,8 +93,8 @@ export class SharedFeed {
       if (restMs > 0) await this.#clock.sleep(Math.min(restMs, gapMs))
       const from = this.#to
       const page = await this.#live.readPage(from, limit)
-      const isBusy = this.#count(page.events.length) >= busyEvents
-      if (isBusy && page.events.length < limit) this.#restUntil = this.#clock.now() + gapMs
+      const isBusy = page.events.length >= busyEvents && page.events.length < limit
+      if (isBusy) this.#restUntil = this.#clock.now() + gapMs
       if (this.#to !== from) return false
       this.#kept = [...this.#kept, ...page.events]
       this.#to = page.position
@@ -114,14 +110,6 @@ export class SharedFeed {
     } finally {
       this.#reading = null
     }
-  }
-
-  /** Counts events that came now; returns how many came in the last moments. */
-  #count(events: number): number {
-    const at = this.#clock.now()
-    const older = this.#recent.events * 2 ** ((this.#recent.at - at) / halfLifeMs)
-    this.#recent = { events: older + events, at }
-    return this.#recent.events
   }
 
   #pageOf(after: string, limit: number): FeedPage {

@@ -9,7 +9,6 @@ import type {
 } from '../../domain/ports/lease-store.ts'
 import { LeaseStore } from '../../domain/ports/lease-store.ts'
 import { Batcher } from '../batcher.ts'
-import { candidates } from './claim-candidates.ts'
 import { claimWithinLimits } from './limited-claim.ts'
 
 type LeaseRow = {
@@ -23,7 +22,10 @@ type LeaseRow = {
 // $1 owner, $2 job types, $3 limit, $4 now, $5 expiry. While any org limits what runs at once, this
 // claims nothing and says so: counting what runs needs a claim that is alone (limited-claim.ts).
 const claimStatement = `
-  WITH ${candidates('NOT EXISTS (SELECT FROM concurrency_limit)')}, claimed AS (
+  WITH chosen AS MATERIALIZED (
+    SELECT c.* FROM (SELECT WHERE NOT EXISTS (SELECT FROM concurrency_limit)) AS unlimited
+    CROSS JOIN LATERAL claimable($2, $3, $4) AS c
+  ), claimed AS (
     INSERT INTO job_lease AS l (job_id, org_id, job_type, epoch, owner, expires_at, revision)
     SELECT job_id, org_id, job_type, nextval('lease_epoch'), $1, $5, revision FROM chosen
     ON CONFLICT (job_id) DO UPDATE

@@ -2,7 +2,6 @@ import type pg from 'pg'
 import type { Claim, Lease } from '../../domain/ports/lease-store.ts'
 import { Slots } from '../concurrency.ts'
 import type { ConcurrencyLimit } from '../concurrency.ts'
-import { candidates } from './claim-candidates.ts'
 import { inTransaction } from './transaction.ts'
 
 /** Held while what runs is counted and more is claimed: one claim at a time, over all workers. */
@@ -17,12 +16,8 @@ const runningStatement = `
   WHERE l.owner IS NOT NULL AND l.org_id = ANY ($1)
   GROUP BY l.org_id, q.user_id, l.job_type`
 
-// $1 jobs that were chosen already, $5 $6 $7 orgs, users and job types without room.
-const candidatesStatement = `
-  WITH ${candidates(`q.job_id <> ALL ($1) AND q.org_id <> ALL ($5)
-        AND q.org_id || '|' || coalesce(q.user_id, '') <> ALL ($6)
-        AND q.org_id || '|' || q.job_type <> ALL ($7)`)}
-  SELECT * FROM chosen ORDER BY priority, turn, job_id`
+// $1 job types, $2 limit, $3 now, $4 jobs that were chosen already, $5 $6 $7 without room.
+const candidatesStatement = 'SELECT * FROM claimable($1, $2, $3, $4, $5, $6, $7)'
 
 // $1 owner, $2 expiry, $3 job ids, $4 orgs, $5 job types, $6 revisions
 const claimStatement = `
@@ -81,7 +76,7 @@ async function choose(client: pg.PoolClient, claim: Claim, slots: Slots) {
     const { rows } = await client.query<Candidate>({
       name: 'claim-candidates',
       text: candidatesStatement,
-      values: [known, jobTypes, limit, new Date(now), orgs, users, types],
+      values: [jobTypes, limit, new Date(now), known, orgs, users, types],
     })
     for (const row of rows) {
       if (chosen.length < limit && slots.take(toRunner(row))) chosen.push(row)

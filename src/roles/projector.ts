@@ -6,6 +6,7 @@ import { webhookOutboxTable } from '../../projections/webhook-outbox.ts'
 import { auditRoots } from '../../workers/audit/root.ts'
 import { CachedRows } from '../../workers/cached-rows.ts'
 import { endpointDisabler } from '../../workers/disable-endpoint.ts'
+import { Gathering } from '../../workers/gathering.ts'
 import type { Loop, LoopReport } from '../../workers/loop.ts'
 import { projector } from '../../workers/projector.ts'
 import { rebuildOutdated } from '../../workers/rebuild.ts'
@@ -119,6 +120,7 @@ async function followShares(
     if (from !== null) counters.begin(share, from)
     const loop = projector({
       ...{ feed, share, clock, report, projections: shared },
+      gathering: new Gathering(clock),
       store: new CachedRows(store),
       committed: (events, changes) => shown(share, events, changes),
     })
