@@ -3,7 +3,7 @@ import { mutations } from './mutations.ts'
 import { simulate } from './simulate.ts'
 
 /** A planted bug that so many seeds do not meet has escaped. */
-const seedsMax = 1_000
+const seedsMax = 200
 
 async function firstSeedThatFinds(name: string): Promise<number | null> {
   for (let seed = 1; seed <= seedsMax; seed += 1) {

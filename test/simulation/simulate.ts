@@ -6,8 +6,10 @@ import type { Mutation } from './mutation.ts'
 import { Random } from './random.ts'
 import { World } from './world.ts'
 
-/** So long things fail, ms of simulated time. */
+/** So long things begin to fail, ms of simulated time. */
 const troubleMs = 15_000
+/** Longest time that a process stands still, ms; a lease lasts 15 s. */
+const pauseMsMax = 40_000
 /**
  * So long it may take then until nothing is left to do, ms: a process comes back (8 s), a lease
  * ends (15 s), attempts are repeated (1 + 2 + 4 + 8 s), a key is unlocked (60 s), and a hold whose
@@ -138,20 +140,30 @@ function planTrouble(world: World): void {
   anyTime('crash', crashes ? random.between(1, 6) : 0, () => {
     if (running.size > 0) world.crash(random.pick([...running.keys()]))
   })
-  anyTime('pause', pauses ? random.between(1, 3) : 0, () => {
-    const names = [...running.keys()].filter((name) => !name.startsWith('api'))
-    const process = names.length > 0 ? running.get(random.pick(names))?.process : undefined
-    process?.pause()
-    scheduler.after(random.between(1_000, 40_000), 'resume', () => process?.resume())
-  })
+  let healMs = troubleMs
+  for (let left = pauses ? random.between(1, 3) : 0; left > 0; left -= 1) {
+    // Longer than a lease, or not; whoever wakes up finds a world that others have moved.
+    const [fromMs, ms] = [random.between(0, troubleMs), random.between(1_000, pauseMsMax)]
+    healMs = Math.max(healMs, fromMs + ms)
+    scheduler.after(fromMs, 'pause', () => pauseOne(world, ms))
+  }
   anyTime('jump', jumps ? random.between(1, 2) : 0, () => {
     scheduler.jump(random.between(1_000, 90_000))
   })
-  scheduler.after(troubleMs, 'healing', () => {
+  scheduler.after(healMs, 'healing', () => {
     faults.heal()
     for (const { process } of running.values()) process.resume()
     world.watch.healedAtMs = scheduler.now() + calmAfterMs
   })
+}
+
+function pauseOne({ random, scheduler, running }: World, ms: number): void {
+  // Workers hold leases: what they do after a pause matters most.
+  const role = random.chance(0.7) ? 'worker' : 'projector'
+  const names = [...running.keys()].filter((name) => name.startsWith(role))
+  const process = names.length > 0 ? running.get(random.pick(names))?.process : undefined
+  process?.pause()
+  scheduler.after(ms, 'resume', () => process?.resume())
 }
 
 /** Steps until all is done, looking at what is written at each step. */
