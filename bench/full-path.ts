@@ -3,7 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Client } from './client.ts'
 import { postgresWork } from './postgres.ts'
 import type { PostgresWork } from './postgres.ts'
-import { cpuSeconds, machineCpuSeconds } from './processes.ts'
+import { machineCpuSeconds } from './processes.ts'
+import { stackCpu } from './stack-cpu.ts'
 import { jobPriceMicro } from './stack.ts'
 import type { Balance, Org, Stack } from './stack.ts'
 import { quantile } from './statistics.ts'
@@ -180,14 +181,4 @@ function resourcesUsed(stack: Stack, before: Snapshot) {
       ? null
       : Math.max(0, machineNow - before.machineSeconds - ours) / (wallSeconds * cpus().length)
   return { wallSeconds, cpu, clientSeconds, elsewhereShare }
-}
-
-function stackCpu(stack: Stack): Map<string, number> {
-  const total = new Map<string, number>()
-  for (const { pid } of stack.processes) {
-    for (const [name, seconds] of cpuSeconds(pid, stack.label)) {
-      total.set(name, (total.get(name) ?? 0) + seconds)
-    }
-  }
-  return total
 }

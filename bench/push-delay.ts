@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Client } from './client.ts'
 import type { JobSignal, Stack } from './stack.ts'
+import { stackCpu } from './stack-cpu.ts'
 import { quantile } from './statistics.ts'
 import type { Watch } from './watch.ts'
 
@@ -17,6 +18,8 @@ export interface PushDelayRun {
   /** From sending the submit until the push of the job's end. */
   readonly succeededMsP50: number
   readonly succeededMsP99: number
+  /** CPU time of the whole stack for one job, ms: there is less to do together than at full speed. */
+  readonly cpuMsPerJob: number
 }
 
 /** A steady load that leaves the stack room: how late what happens is heard. */
@@ -30,6 +33,7 @@ export async function runPushDelay(
   const beats = Math.max(Math.round((seconds * 1_000) / beatMs), 1)
   const sent: Promise<void>[] = []
   heard.begin()
+  const cpuBefore = secondsOf(stack)
   const startedMs = performance.now()
   for (let beat = 0; beat < beats; beat++) {
     for (let job = 0; job < perBeat; job++) {
@@ -58,7 +62,12 @@ export async function runPushDelay(
     pushedMsP99: of(pushed, 0.99),
     succeededMsP50: of(succeeded, 0.5) ?? Number.NaN,
     succeededMsP99: of(succeeded, 0.99) ?? Number.NaN,
+    cpuMsPerJob: ((secondsOf(stack) - cpuBefore) * 1_000) / sent.length,
   }
+}
+
+function secondsOf(stack: Stack): number {
+  return [...stackCpu(stack).values()].reduce((sum, seconds) => sum + seconds, 0)
 }
 
 /** What sockets hear, with the time at which they hear it. */

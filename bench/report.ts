@@ -165,11 +165,12 @@ function pushSection(runs: readonly PushDelayRun[]): string {
     run.stack,
     run.jobsPerSecond.toFixed(0),
     ...[run.pushedMsP50, run.pushedMsP99, run.succeededMsP50, run.succeededMsP99].map(ms),
+    run.cpuMsPerJob.toFixed(2),
   ])
   return [
     'STEADY LOAD: ms from the time of an event until a subscribed socket hears it (bullmq does not',
-    'say when), and from the submit until the push of the end',
-    table(['', 'jobs/s', 'event p50', 'p99', 'succeeded p50', 'p99'], rows),
+    'say when), and from the submit until the push of the end; CPU time of all parts',
+    table(['', 'jobs/s', 'event p50', 'p99', 'succeeded p50', 'p99', 'CPU ms/job'], rows),
   ].join('\n')
 }
 

@@ -15,7 +15,7 @@ const pageEventsMax = 1_000
 /** The feed's hint may be lost; then this is how late a read model is, ms. */
 const idleMs = 500
 /** A checkpoint that moves without a row is stored when nothing has come for so long, ms. */
-const unstoredMs = 25
+const unstoredMs = 100
 
 export type ProjectorOptions = {
   readonly feed: EventFeed

@@ -61,12 +61,20 @@ export type Balance = {
 
 /** The balance of an org; null while the read model does not know the org yet. */
 export async function getBalance(sql: Sql, orgId: string): Promise<Balance | null> {
-  const [row] = await sql<Omit<Balance, 'orgId' | 'currency'>>(
-    'balance',
-    `SELECT (posted - held + overdraft)::text AS available, held::text, posted::text,
-       overdraft::text
-     FROM account_balance WHERE org_id = $1`,
-    [orgId],
+  return (await getBalances(sql, [orgId]))[0] ?? null
+}
+
+/** The balances of orgs; those that the read model does not know yet are missing. */
+export async function getBalances(sql: Sql, orgIds: readonly string[]): Promise<Balance[]> {
+  const rows = await sql<Omit<Balance, 'currency'>>(
+    'balances',
+    // Org by org: for `= ANY` Postgres reads the whole table when it believes that it is small.
+    `SELECT org.id AS "orgId", balance.* FROM unnest($1::text[]) AS org (id) CROSS JOIN LATERAL (
+       SELECT (posted - held + overdraft)::text AS available, held::text, posted::text,
+         overdraft::text
+       FROM account_balance WHERE org_id = org.id
+     ) AS balance`,
+    [orgIds],
   )
-  return row ? { orgId, ...row, currency: 'credits' } : null
+  return rows.map((row) => ({ ...row, currency: 'credits' }))
 }

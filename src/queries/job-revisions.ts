@@ -4,7 +4,7 @@ import type { Sql } from './sql.ts'
 /** How far the read model has followed a job. */
 export type JobRevision = { readonly jobId: string; readonly revision: number }
 
-/** More jobs than this are not listed at once. */
+/** More jobs of one org than this are not listed at once. */
 const listedMax = 10_000
 
 /** Of these jobs; those that the read model does not know are missing. */
@@ -21,18 +21,25 @@ export async function revisionsOf(sql: Sql, jobIds: readonly string[]): Promise<
   )
 }
 
-/** Of the newest jobs of an org that were submitted in a span of time, ms since 1970. */
+/** An org, and since when its jobs are asked for, ms since 1970. */
+export type OrgSince = { readonly orgId: string; readonly fromMs: number }
+
+/** Of the newest jobs of each org that were submitted before `toMs`. */
 export async function revisionsSince(
   sql: Sql,
-  orgId: string,
-  fromMs: number,
+  orgs: readonly OrgSince[],
   toMs: number,
-): Promise<JobRevision[]> {
-  return sql<JobRevision>(
+): Promise<(JobRevision & { readonly orgId: string })[]> {
+  if (orgs.length === 0) return []
+  return sql(
     'revisions-since',
-    `SELECT job_id AS "jobId", revision FROM job_status
-     WHERE org_id = $1 AND created_at >= $2 AND created_at < $3
-     ORDER BY created_at DESC LIMIT ${listedMax}`,
-    [orgId, isoTime(fromMs), isoTime(toMs)],
+    `SELECT org.id AS "orgId", status.job_id AS "jobId", status.revision
+     FROM unnest($1::text[], $2::timestamptz[]) AS org (id, since)
+     CROSS JOIN LATERAL (
+       SELECT job_id, revision FROM job_status
+       WHERE org_id = org.id AND created_at >= org.since AND created_at < $3
+       ORDER BY created_at DESC LIMIT ${listedMax}
+     ) AS status`,
+    [orgs.map(({ orgId }) => orgId), orgs.map(({ fromMs }) => isoTime(fromMs)), isoTime(toMs)],
   )
 }

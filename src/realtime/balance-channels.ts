@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common'
-import { getBalance } from '../queries/get-credits.ts'
+import { getBalance, getBalances } from '../queries/get-credits.ts'
 import type { Balance } from '../queries/get-credits.ts'
 import { RUNTIME } from '../runtime.ts'
 import type { Runtime } from '../runtime.ts'
@@ -87,10 +87,19 @@ export class BalanceChannels {
   }
 
   async #recheck(): Promise<void> {
+    const { clock, sql, log } = this.#runtime
     const { signal } = this.#closing
     while (!signal.aborted) {
-      await this.#runtime.clock.sleep(recheckMs, signal)
-      for (const orgId of this.#channels.keys()) this.#heard(orgId)
+      await clock.sleep(recheckMs, signal)
+      try {
+        for (const balance of await getBalances(sql, [...this.#channels.keys()])) {
+          const { orgId } = balance
+          // Told by a read of its own, in its turn.
+          if (this.#channels.get(orgId)?.told !== JSON.stringify(balance)) this.#heard(orgId)
+        }
+      } catch (error) {
+        log.error({ err: error }, 'balance channels could not be rechecked')
+      }
     }
   }
 }

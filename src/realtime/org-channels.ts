@@ -156,32 +156,37 @@ export class OrgChannels {
     return told.heard > told.revision
   }
 
-  /** Looks at the read model for what no signal has told: of jobs that are new or unfinished. */
+  /** Looks at the read model, again and again, for what no signal has told. */
   async #recheckAll(): Promise<void> {
     const { clock, log } = this.#runtime
     const { signal } = this.#closing
     while (!signal.aborted) {
       await clock.sleep(recheckMs, signal)
-      for (const [orgId, { sinceMs }] of this.#channels) {
-        await this.#recheck(orgId, sinceMs).catch((error: unknown) => {
-          log.error({ err: error, orgId }, 'org channel could not be rechecked')
-        })
-      }
+      await this.#recheck().catch((error: unknown) => {
+        log.error({ err: error }, 'org channels could not be rechecked')
+      })
     }
   }
 
-  async #recheck(orgId: string, sinceMs: number): Promise<void> {
+  /** Of jobs that are new or unfinished, of the orgs that somebody watches. */
+  async #recheck(): Promise<void> {
     const { sql, clock } = this.#runtime
     const nowMs = clock.now()
-    const unfinished = [...this.#told]
-      .filter(([, told]) => told.orgId === orgId && told.state !== null)
-      .map(([jobId]) => jobId)
-    const [moved, fresh] = await Promise.all([
-      revisionsOf(sql, unfinished),
-      revisionsSince(sql, orgId, Math.max(sinceMs, nowMs - newForMs), nowMs - signalMs),
+    const orgs = [...this.#channels].map(([orgId, { sinceMs }]) => {
+      return { orgId, fromMs: Math.max(sinceMs, nowMs - newForMs) }
+    })
+    const unfinished = [...this.#told].filter(([, { state }]) => state !== null)
+    const [fresh, moved] = await Promise.all([
+      revisionsSince(sql, orgs, nowMs - signalMs),
+      revisionsOf(
+        sql,
+        unfinished.map(([jobId]) => jobId),
+      ),
     ])
-    for (const { jobId, revision } of [...moved, ...fresh]) {
-      this.#reached(jobId, orgId, 0, revision)
+    for (const { jobId, orgId, revision } of fresh) this.#reached(jobId, orgId, 0, revision)
+    for (const { jobId, revision } of moved) {
+      const told = this.#told.get(jobId)
+      if (told) this.#reached(jobId, told.orgId, 0, revision)
     }
   }
 }

@@ -12,7 +12,13 @@ async function given() {
   const read = { posted: '10', isAway: false, held: [] as (() => void)[], isHeld: false }
   const sql = async () => {
     if (read.isAway) throw new Error('the database is away')
-    const row = { available: read.posted, held: '0', posted: read.posted, overdraft: '0' }
+    const row = {
+      orgId: 'acme',
+      available: read.posted,
+      held: '0',
+      posted: read.posted,
+      overdraft: '0',
+    }
     if (read.isHeld) await new Promise<void>((resolve) => read.held.push(resolve))
     return [row]
   }

@@ -30,7 +30,7 @@ async function given() {
   const config = { publicUrl: 'http://weir.test' }
   const clock = new SimulatedClock()
   /** What the read model knows of each job. */
-  const statuses: { readonly jobId: string; readonly revision: number }[] = []
+  const statuses: { jobId: string; orgId: string; revision: number }[] = []
   const sql = (name: string) => Promise.resolve(name === 'revisions-since' ? statuses : [])
   const runtime = { signals, store, log, config, sql, clock }
   const channels = new OrgChannels(runtime as unknown as Runtime)
@@ -85,7 +85,7 @@ test('a transition whose signal was lost is told all the same, once', async () =
   await until([0])
   await append(0, started(1))
   await append(1, succeeded)
-  statuses.push({ jobId: 'j1', revision: 2 })
+  statuses.push({ jobId: 'j1', orgId: 'acme', revision: 2 })
   await clock.advance(5_000)
   await until([0, 1, 2])
   await clock.advance(15_000)
