@@ -73,6 +73,8 @@ export class JobWorker implements Loop {
   /** Whom the jobs of each type call. */
   readonly #providers: ReadonlyMap<string, readonly string[]>
   #wake = new AbortController()
+  /** Whether a slot that becomes free may find a job that waits. */
+  #mayHaveMore = true
   #claiming: Promise<void> = Promise.resolve()
   #loops: Promise<unknown> = Promise.resolve()
   #unlisten: readonly (() => Promise<void>)[] = []
@@ -136,7 +138,7 @@ export class JobWorker implements Loop {
       this.#wake = new AbortController()
       try {
         const claimed = await this.#claim()
-        if (claimed > 0) continue
+        if (claimed > 0 && this.#mayHaveMore) continue
         await clock.sleep(pollMs, this.#wake.signal)
       } catch (error) {
         report('error', { err: error }, 'claim failed')
@@ -149,19 +151,24 @@ export class JobWorker implements Loop {
   async #claim(): Promise<number> {
     const { leases, workerId: owner, concurrency, clock, leaseMs } = this.#options
     let count = 0
+    let mayHaveMore = false
     for (const { jobTypes, room } of this.#rooms()) {
+      if (jobTypes.length === 0) continue
       const limit = Math.min(claimMax, room, concurrency - this.#held.size)
-      if (limit <= 0 || jobTypes.length === 0) continue
+      mayHaveMore ||= limit <= 0
+      if (limit <= 0) continue
       const now = clock.now()
       const providers = this.#providers
       const claimed = await leases.claim({ owner, jobTypes, limit, now, leaseMs, providers })
-      for (const lease of claimed) {
+      mayHaveMore ||= claimed.mayHaveMore
+      for (const lease of claimed.leases) {
         const held: Held = { lease, endsAt: now + leaseMs, attempt: null, stopped: null }
         this.#held.set(lease.epoch, held)
         void this.#work(held)
       }
-      count += claimed.length
+      count += claimed.leases.length
     }
+    this.#mayHaveMore = mayHaveMore
     return count
   }
 
@@ -196,7 +203,7 @@ export class JobWorker implements Loop {
     } finally {
       this.#held.delete(epoch)
       this.#options.progress.forget(jobId)
-      this.#wake.abort(woken)
+      if (this.#mayHaveMore) this.#wake.abort(woken)
       if (this.#held.size === 0 && this.#stopping.signal.aborted) this.#idle()
     }
   }

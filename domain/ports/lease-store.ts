@@ -42,6 +42,16 @@ export type Claim = {
   readonly providers?: ReadonlyMap<string, readonly string[]>
 }
 
+/** What `claim` found. */
+export type Claimed = {
+  readonly leases: readonly Lease[]
+  /**
+   * Whether others may wait that were not claimed: beyond the limit, or for a slot of their org.
+   * When not, nothing has to be asked before something new is queued, or due.
+   */
+  readonly mayHaveMore: boolean
+}
+
 /**
  * Who works on what. Candidates are the rows of the `job_queue` read model; the lease rows belong
  * to this port.
@@ -53,7 +63,7 @@ export abstract class LeaseStore {
    * are due longest compete. What would exceed a row of the read model `concurrency_limit` waits
    * for a slot, and whatever comes behind it may pass.
    */
-  abstract claim(claim: Claim): Promise<readonly Lease[]>
+  abstract claim(claim: Claim): Promise<Claimed>
 
   /** Extends leases in one statement. One that is over is not revived. */
   abstract renew(request: RenewalRequest): Promise<Renewal>

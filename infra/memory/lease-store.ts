@@ -63,13 +63,14 @@ export class MemoryLeaseStore extends LeaseStore {
     for (const row of inTurn) {
       if (chosen.length < limit && slots.take(row)) chosen.push(row)
     }
-    return chosen.map(({ jobId, orgId, jobType, revision }) => {
+    const leases = chosen.map(({ jobId, orgId, jobType, revision }) => {
       this.#epoch += 1
       const lease = { jobId, orgId, jobType, epoch: this.#epoch }
       const known = this.#kept.get(jobId)?.revision ?? revision
       this.#kept.set(jobId, { lease, owner, expiresAt: now + leaseMs, revision: known })
       return lease
     })
+    return { leases, mayHaveMore: isLimited || leases.length === limit }
   }
 
   override async renew({ owner, epochs, now, leaseMs }: RenewalRequest): Promise<Renewal> {

@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import type {
   Claim,
+  Claimed,
   ExpiredLease,
   Lease,
   ReleasedLease,
@@ -100,7 +101,7 @@ export class PostgresLeaseStore extends LeaseStore {
     })
   }
 
-  override async claim(claim: Claim): Promise<readonly Lease[]> {
+  override async claim(claim: Claim): Promise<Claimed> {
     const { owner, jobTypes, limit, now, leaseMs } = claim
     const { rows } = await this.#pool.query<LeaseRow | UnclaimedRow>({
       name: 'claim-leases',
@@ -108,8 +109,10 @@ export class PostgresLeaseStore extends LeaseStore {
       values: [owner, jobTypes, limit, new Date(now), new Date(now + leaseMs)],
     })
     const leases = rows.filter(isLease)
-    if (leases.length === rows.length) return leases.map(toLease)
-    return claimWithinLimits(this.#pool, claim)
+    if (leases.length === rows.length) {
+      return { leases: leases.map(toLease), mayHaveMore: leases.length === limit }
+    }
+    return { leases: await claimWithinLimits(this.#pool, claim), mayHaveMore: true }
   }
 
   override async renew({ owner, epochs, now, leaseMs }: RenewalRequest): Promise<Renewal> {

@@ -60,8 +60,9 @@ function tools(given: () => LeaseWorld) {
     given().store.commit([], [{ table: jobQueueTable, put: rows, remove: [] }], 'live')
   const remove = (...jobIds: string[]) =>
     given().store.commit([], [{ table: jobQueueTable, put: [], remove: jobIds }], 'live')
-  const claim = ({ now, jobType }: World, more: Partial<Claim> = {}) =>
+  const ask = ({ now, jobType }: World, more: Partial<Claim> = {}) =>
     given().leases.claim({ owner: 'w1', jobTypes: [jobType], limit: 100, now, leaseMs, ...more })
+  const claim = async (world: World, more: Partial<Claim> = {}) => (await ask(world, more)).leases
   const claimOne = async (world: World, more: Partial<Claim> = {}): Promise<Lease> => {
     const [lease, ...others] = await claim(world, more)
     if (!lease) throw new Error('nothing was claimed')
@@ -76,13 +77,13 @@ function tools(given: () => LeaseWorld) {
     const all = await given().leases.expired(now, 1_000)
     return all.filter((each) => each.jobType === jobType)
   }
-  return { put, remove, claim, claimOne, release, renew, expired }
+  return { put, remove, ask, claim, claimOne, release, renew, expired }
 }
 
 const jobIds = (leases: readonly { readonly jobId: string }[]) => leases.map(({ jobId }) => jobId)
 
 function claiming(given: () => LeaseWorld): void {
-  const { put, claim, claimOne } = tools(given)
+  const { put, ask, claim, claimOne } = tools(given)
 
   describe('a claim', () => {
     test('gives what is queued, with its org, and to nobody else', async () => {
@@ -119,6 +120,14 @@ function claiming(given: () => LeaseWorld): void {
       const byTurn = jobIds(rows.toSorted((a, b) => a.turn - b.turn))
       expect(jobIds(await claim(world, { limit: 2 }))).toEqual(byTurn.slice(0, 2))
       expect(jobIds(await claim(world, { limit: 9 }))).toEqual(byTurn.slice(2))
+    })
+
+    test('tells whether others may wait', async () => {
+      const world = newWorld()
+      await put(queued(world), queued(world), queued(world))
+      expect((await ask(world, { limit: 2 })).mayHaveMore).toBe(true)
+      expect((await ask(world, { limit: 9 })).mayHaveMore).toBe(false)
+      expect(await ask(world)).toEqual({ leases: [], mayHaveMore: false })
     })
 
     test('waits for runAt', async () => {

@@ -142,7 +142,8 @@ test('read models are what the log says, also while they are rebuilt', async () 
     while (!life.isOver) {
       const now = clock.now()
       const jobTypes = ['image.upscale']
-      const claimed = await leases.claim({ owner: 'w1', jobTypes, limit: 5, now, leaseMs: 1_000 })
+      const claim = { owner: 'w1', jobTypes, limit: 5, now, leaseMs: 1_000 }
+      const claimed = (await leases.claim(claim)).leases
       await leases.release(claimed.map((lease) => ({ ...lease, revision: 0 })))
       await clock.sleep(5)
     }

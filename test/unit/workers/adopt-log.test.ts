@@ -34,11 +34,13 @@ const adopt = (more: { readonly deliveries?: MemoryDeliveryStore } = {}) =>
 const on = (jobId: string, command: JobCommand) =>
   weir.pipelines.jobs.handle(jobStream(jobId), command, weir.context('acme'))
 
-const claim = () =>
-  leases.claim({
+const claim = async () => {
+  const claimed = await leases.claim({
     ...{ owner: 'w1', jobTypes: ['sandbox.run'], limit: 10 },
     ...{ now: weir.clock.now() + 86_400_000, leaseMs: 15_000 },
   })
+  return claimed.leases
+}
 
 /** One job that runs, one that has run and waits, one that nobody has begun. */
 async function history() {

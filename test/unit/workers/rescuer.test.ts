@@ -29,7 +29,8 @@ async function begin(jobId: string): Promise<Lease> {
 async function claim(): Promise<Lease> {
   const now = weir.clock.now()
   const jobTypes = ['sandbox.run']
-  const [lease] = await weir.leases.claim({ owner: 'w1', jobTypes, limit: 1, now, leaseMs })
+  const claimed = await weir.leases.claim({ owner: 'w1', jobTypes, limit: 1, now, leaseMs })
+  const [lease] = claimed.leases
   if (!lease) throw new Error('there is nothing to claim')
   return lease
 }
