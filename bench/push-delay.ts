@@ -18,7 +18,7 @@ export interface PushDelayRun {
   /** From sending the submit until the push of the job's end. */
   readonly succeededMsP50: number
   readonly succeededMsP99: number
-  /** CPU time of the whole stack for one job, ms: there is less to do together than at full speed. */
+  /** CPU time of the whole stack for one job, ms: less is done together than at full speed. */
   readonly cpuMsPerJob: number
 }
 
