@@ -86,7 +86,7 @@ test('each job of a batch is accepted or refused by itself', async () => {
 test(
   'a watch whose connection is cut again and again sees each revision once, in order',
   async () => {
-    const { jobId } = await weir.submit(sandbox({ steps: 40, stepMs: 40 }))
+    const { jobId } = await weir.submit(sandbox({ steps: 40, stepMs: 100 }))
     const connections: Connection[] = []
     const onConnection = (connection: Connection): unknown => connections.push(connection)
     const seen = await watched(jobId, { onConnection }, ({ revision }) => {
