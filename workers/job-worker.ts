@@ -152,6 +152,8 @@ export class JobWorker implements Loop {
     const { leases, workerId: owner, concurrency, clock, leaseMs } = this.#options
     let count = 0
     let mayHaveMore = false
+    // Nobody knows until the answer is there: what ends meanwhile asks again.
+    this.#mayHaveMore = true
     for (const { jobTypes, room } of this.#rooms()) {
       if (jobTypes.length === 0) continue
       const limit = Math.min(claimMax, room, concurrency - this.#held.size)

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common'
 import { isFinished, jobStream } from '../../domain/job/job.ts'
 import type { JobState } from '../../domain/job/job.ts'
 import { jobTransitions } from '../../domain/job/job-view.ts'
-import type { JobEventView } from '../../domain/job/job-view.ts'
+import type { JobEventView, JobTransition } from '../../domain/job/job-view.ts'
 import { readAll } from '../../domain/ports/event-store.ts'
 import { CreditReader } from '../queries/get-credits.ts'
 import { jobEvents, showTransitions } from '../queries/get-job.ts'
@@ -28,6 +28,8 @@ const signalMs = 1_000
 /** How far a job was told. */
 type Told = {
   readonly orgId: string
+  /** Nothing was read yet: an earlier signal may have been lost. */
+  isNew: boolean
   /** The state there; unknown of a job that has ended. */
   state: JobState | null
   revision: number
@@ -50,7 +52,7 @@ export class OrgChannels {
   readonly #runtime: Runtime
   readonly #channels = new Map<string, Channel>()
   readonly #credits: CreditReader
-  /** The jobs that were told longest ago first. */
+  /** The jobs that were heard of first come first. */
   readonly #told = new Map<string, Told>()
   readonly #closing = new AbortController()
   #unsubscribe: () => Promise<void> = () => Promise.resolve()
@@ -121,7 +123,7 @@ export class OrgChannels {
     const oldest = this.#told.keys().next()
     if (this.#told.size >= rememberedMax && !oldest.done) this.#told.delete(oldest.value)
     const state: JobState | null = revision < 0 ? { status: 'absent' } : null
-    const told = { orgId, state, revision, heard: revision, isBeingRead: false }
+    const told = { orgId, isNew: true, state, revision, heard: revision, isBeingRead: false }
     this.#told.set(jobId, told)
     return told
   }
@@ -143,6 +145,10 @@ export class OrgChannels {
     const known = told.state ? told.revision : -1
     const events = await readAll(store, jobStream(jobId), known + 1)
     const moved = jobTransitions(told.state ?? { status: 'absent' }, jobEvents(events))
+    if (told.isNew) {
+      told.revision = Math.min(told.revision, this.#lastBeforeLive(told.orgId, moved.transitions))
+      told.isNew = false
+    }
     const fresh = moved.transitions.filter(({ revision }) => revision > told.revision)
     const newest = fresh.at(-1)
     if (!newest) return false
@@ -154,6 +160,13 @@ export class OrgChannels {
       for (const listener of listeners) listener(event)
     }
     return told.heard > told.revision
+  }
+
+  /** The last revision from before somebody listened, or from so long ago that it was told. */
+  #lastBeforeLive(orgId: string, transitions: readonly JobTransition[]): number {
+    const nowMs = this.#runtime.clock.now()
+    const fromMs = Math.max(this.#channels.get(orgId)?.sinceMs ?? nowMs, nowMs - newForMs)
+    return transitions.findLast(({ at }) => Date.parse(at) < fromMs)?.revision ?? -1
   }
 
   /** Looks at the read model, again and again, for what no signal has told. */

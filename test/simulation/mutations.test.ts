@@ -13,7 +13,7 @@ async function firstSeedThatFinds(name: string): Promise<number | null> {
   return null
 }
 
-const timeoutMs = 600_000
+const timeoutMs = 180_000
 
 test.each(Object.keys(mutations))(
   'it is found that %s',

@@ -78,6 +78,29 @@ test('what could not be read is read again, and told without another signal', as
   expect(heard).toEqual([0])
 })
 
+test('the first thing heard of a new job brings what a lost signal has not told', async () => {
+  const { channels, heard, append, signal, until } = await given()
+  await append(NO_STREAM, submitted())
+  await append(0, started(1))
+  await append(1, succeeded)
+  await signal(2, 2)
+  await until([0, 1, 2])
+  await channels.close()
+  expect(heard).toEqual([0, 1, 2])
+})
+
+test('what happened long ago is not told of a job that was not heard of before', async () => {
+  const { channels, heard, append, signal, until, clock } = await given()
+  await clock.advance(60_000)
+  await append(NO_STREAM, submitted())
+  await append(0, started(1))
+  await append(1, succeeded)
+  await signal(2, 2)
+  await until([2])
+  await channels.close()
+  expect(heard).toEqual([2])
+})
+
 test('a transition whose signal was lost is told all the same, once', async () => {
   const { channels, heard, append, signal, until, clock, statuses } = await given()
   await append(NO_STREAM, submitted())
