@@ -7,6 +7,7 @@ import { NO_STREAM, RevisionConflict, UnknownOutcome } from '../../domain/ports/
 import type { EventText } from '../event-text.ts'
 import { metaText } from './our-event.ts'
 import type { EventStoreDbConnection, Link } from './connection.ts'
+import { NodeNotReady } from './errors.ts'
 
 /** An append under way. It is over when it was settled or given up; what comes later is ignored. */
 export type Append = {
@@ -19,6 +20,8 @@ export type Append = {
   readonly events: readonly EventText[]
   readonly resolve: () => void
   readonly reject: (error: Error) => void
+  /** Tries it once more, for as long as it is not over. */
+  readonly repeat: () => void
   readonly isOver: () => boolean
 }
 
@@ -27,9 +30,19 @@ const definiteErrors: ReadonlyMap<string, string> = new Map([
   ['event_store.client.AccessDenied', 'the user of the connection may not write'],
   ['event_store.client.StreamDeleted', 'the stream was deleted'],
   ['event_store.client.MaximumAppendSizeExceeded', 'the server takes only smaller appends'],
+  ['event_store.client.MaximumAppendEventSizeExceeded', 'the server takes only smaller events'],
   ['event_store.client.BadRequest', 'the server does not understand the append'],
 ])
 const wrongRevision = 'event_store.client.WrongExpectedVersion'
+/**
+ * What a server says when an append was not written within some two seconds. So it answers also
+ * each repeat of one that is written and cannot be read yet: it drops those, and takes them later.
+ */
+const gaveUp = 'event_store.client.Timeout'
+/** Nodes have only these words for it. */
+const notReady: ReadonlySet<string> = new Set([
+  ...['Server Is Not Ready', 'No leader info available in response'],
+])
 
 /**
  * One BatchAppend call: every append is a message in one stream, answered on another one by its
@@ -98,8 +111,14 @@ export class AppendLane {
     const append = this.#sent.get(correlationId)?.append
     this.#sent.delete(correlationId)
     if (!append) return
-    if (response.hasSuccess()) append.resolve()
-    else append.reject(refusal(response, append))
+    if (response.hasSuccess()) {
+      append.resolve()
+      return
+    }
+    const { details, said } = problemOf(response)
+    if (details === gaveUp) append.repeat()
+    else append.reject(refusal(details, said, append))
+    if (notReady.has(said)) this.#break(new NodeNotReady(said))
   }
 
   #break(cause: Error): void {
@@ -143,12 +162,14 @@ function proposal(event: EventText): BatchAppendReq.ProposedMessage {
   return message
 }
 
-function refusal(response: BatchAppendResp, { stream, expected }: Append): Error {
+function problemOf(response: BatchAppendResp): { details: string; said: string } {
   const error = response.getError()
-  const details = error?.getDetails()?.getTypeName() ?? ''
+  return { details: error?.getDetails()?.getTypeName() ?? '', said: error?.getMessage() ?? '' }
+}
+
+function refusal(details: string, said: string, { stream, expected }: Append): Error {
   if (details === wrongRevision) return new RevisionConflict(stream, expected)
   const definite = definiteErrors.get(details)
-  const said = error?.getMessage() ?? ''
   if (definite !== undefined) return new Error(`cannot append to ${stream}: ${definite} (${said})`)
   return new UnknownOutcome(`the event store answered: ${said}`)
 }

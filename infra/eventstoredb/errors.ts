@@ -10,6 +10,11 @@ export class ConnectionClosed extends Error {
   }
 }
 
+/** A node answers, and can do nothing: it starts, gives up its lead, or has lost the others. */
+export class NodeNotReady extends Error {
+  override readonly name = 'NodeNotReady'
+}
+
 /** Errors after which another connection may do better: the node is gone, or not what it was. */
 const connectionCodes: ReadonlySet<number> = new Set([
   ...[status.UNAVAILABLE, status.CANCELLED, status.INTERNAL, status.UNKNOWN],
@@ -33,6 +38,7 @@ export function leaderOf(error: unknown): EndPoint | null {
 }
 
 export function provesConnectionBad(error: unknown): boolean {
+  if (error instanceof NodeNotReady) return true
   return isServiceError(error) && connectionCodes.has(error.code)
 }
 

@@ -73,12 +73,17 @@ export class EventStoreDbEventStore extends EventStore {
         clearTimeout(timer)
         act()
       }
-      const append: Append = {
+      const newTry = (): Append => ({
         ...{ correlationId: randomUUID(), streamName: this.#streamPrefix + stream },
         ...{ stream, expected, events, isOver: () => isOver },
         resolve: () => settle(resolve),
         reject: (error) => settle(() => reject(error)),
-      }
+        repeat: () => {
+          append = newTry()
+          void this.#send(append)
+        },
+      })
+      let append = newTry()
       const { appendMs } = this.#connection
       const timer = setTimeout(() => {
         append.reject(new UnknownOutcome(`no answer within ${appendMs} ms`))

@@ -66,9 +66,8 @@ describe('an append', () => {
   const faults: [AppendFault, number][] = [
     ['silence', 0],
     ['silence after commit', 2],
-    ['timeout', 0],
-    ['timeout after commit', 2],
     ['busy', 0],
+    ['not ready', 0],
     ['late answer', 2],
   ]
 
@@ -82,6 +81,25 @@ describe('an append', () => {
     expect(await store.read(stream, 0)).toHaveLength(written)
     expect(await appendSurely(stream, NO_STREAM, events)).toBe(1)
     expect(await idsOf(stream)).toEqual(events.map(({ id }) => id))
+  })
+
+  test.each<AppendFault>(['timeout', 'timeout after commit'])(
+    'that the server gives up, with a %s, is tried again and written once',
+    async (fault) => {
+      const stream = newStream()
+      const events = newEvents(2)
+      standIn.faults.nextAppends(fault, 2)
+      expect(await store.append(stream, NO_STREAM, events)).toBe(1)
+      expect(await idsOf(stream)).toEqual(events.map(({ id }) => id))
+    },
+  )
+
+  test('that the server gives up, and then does not answer, is unknown in time', async () => {
+    standIn.faults.nextAppends('timeout')
+    standIn.faults.nextAppends('silence')
+    const append = store.append(newStream(), NO_STREAM, newEvents(1))
+    await expect(append).rejects.toBeInstanceOf(UnknownOutcome)
+    expect(standIn.faults.appendsLeft).toBe(0)
   })
 
   test('whose answer comes after it was given up changes nothing any more', async () => {
@@ -179,6 +197,19 @@ describe('another leader', () => {
     })
     await Promise.all(written)
     for (const stream of streams) expect(await store.read(stream, 0)).toHaveLength(10)
+  })
+
+  test('is looked for when the one that was it answers that it is not ready', async () => {
+    const hosts = `127.0.0.1:${standIn.port},127.0.0.1:${leader.port}`
+    const cluster = open(`esdb://${hosts}?tls=false`)
+    store = new EventStoreDbEventStore(cluster.connection, db.streamPrefix)
+    standIn.faults.leader = null
+    leader.faults.leader = { host: '127.0.0.1', port: standIn.port }
+    expect(await store.append(newStream(), NO_STREAM, newEvents(1))).toBe(0)
+    leader.faults.leader = null
+    standIn.faults.nextAppends('not ready', 100)
+    expect(await appendSurely(newStream(), NO_STREAM, newEvents(1))).toBe(0)
+    expect(standIn.faults.appendsLeft).toBeGreaterThan(0)
   })
 
   test('of a cluster is found by gossip', async () => {

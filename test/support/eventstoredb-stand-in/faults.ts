@@ -12,6 +12,8 @@ export type AppendFault =
   | 'timeout after commit'
   /** The server has too much to do; it is not written. */
   | 'busy'
+  /** The node starts, or has lost the others; it is not written. */
+  | 'not ready'
 
 export type Leader = { readonly host: string; readonly port: number }
 

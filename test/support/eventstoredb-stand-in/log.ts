@@ -9,6 +9,8 @@ export type AppendOutcome =
   | { readonly kind: 'appended'; readonly revision: number; readonly position: number }
   | { readonly kind: 'wrong revision'; readonly current: number | null }
   | { readonly kind: 'deleted' }
+  /** The same was written, and nobody may read it yet: the server drops the repeat. */
+  | { readonly kind: 'not ready' }
 
 type Stream = { readonly records: StandInRecord[]; isDeleted: boolean }
 
@@ -45,6 +47,10 @@ export class StandInLog {
     return this.#visible
   }
 
+  get #lastVisible(): number {
+    return this.#records[this.#visible - 1]?.position ?? -1
+  }
+
   at(index: number): StandInRecord | undefined {
     return this.#records[index]
   }
@@ -64,13 +70,13 @@ export class StandInLog {
   stream(name: string): { records: readonly StandInRecord[]; isDeleted: boolean } | null {
     const stream = this.#streams.get(name)
     if (!stream) return null
-    const last = this.#records[this.#visible - 1]?.position ?? -1
+    const last = this.#lastVisible
     const { records, isDeleted } = stream
     if ((records.at(-1)?.position ?? -1) <= last) return { records, isDeleted }
     return { records: records.filter(({ position }) => position <= last), isDeleted }
   }
 
-  /** Resolves when the append is decided and, with a journal, on disk. */
+  /** Resolves when the append is refused, or on disk if there is a journal. */
   async append(
     name: string,
     expected: ExpectedRevision,
@@ -80,10 +86,7 @@ export class StandInLog {
     if (stream?.isDeleted) return { kind: 'deleted' }
     const current = (stream?.records.length ?? 0) - 1
     const outcome = this.#decide(name, expected, events)
-    if (outcome !== 'write') {
-      await this.#synced()
-      return outcome
-    }
+    if (outcome !== 'write') return outcome
     this.#appends += 1
     this.#add(name, events)
     if (this.#appends % systemWriteEveryAppends === 0) this.#writeAsSystem(name)
@@ -116,14 +119,20 @@ export class StandInLog {
       const known = events.map(({ id }) => this.#ids.get(id))
       const repeated = known.filter((record) => record?.stream === name)
       if (repeated.length === 0) return 'write'
-      return repeated.length === events.length ? appended(repeated.at(-1)) : wrong
+      return repeated.length === events.length ? this.#repeated(repeated.at(-1)) : wrong
     }
     const at = expected === 'no stream' ? -1 : expected
     if (at === current) return 'write'
     if (at > current) return wrong
     const there = events.map((_, offset) => records[at + 1 + offset])
     const isRepeat = events.every(({ id }, offset) => there[offset]?.id === id)
-    return isRepeat && events.length > 0 ? appended(there.at(-1)) : wrong
+    return isRepeat && events.length > 0 ? this.#repeated(there.at(-1)) : wrong
+  }
+
+  #repeated(last: StandInRecord | undefined): AppendOutcome {
+    const { position = 0, revision = 0 } = last ?? {}
+    if (position > this.#lastVisible) return { kind: 'not ready' }
+    return { kind: 'appended', revision, position }
   }
 
   #writeAsSystem(name: string): void {
@@ -171,10 +180,6 @@ export class StandInLog {
     this.#visible = until
     for (const grown of [...this.#growing]) grown()
   }
-}
-
-function appended(record: StandInRecord | undefined): AppendOutcome {
-  return { kind: 'appended', revision: record?.revision ?? 0, position: record?.position ?? 0 }
 }
 
 let systemEvents = 0

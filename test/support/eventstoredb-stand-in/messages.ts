@@ -130,10 +130,15 @@ export const timeoutStatus = (): Status =>
     ...{ name: 'event_store.client.Timeout', message: new shared.Timeout() },
   })
 
-export const busyStatus = (): Status =>
-  statusMessage(codes.Code.OK, 'Server Is Busy', {
+/** An append that the node did not look at; `code` is left as it is. */
+const notHandledStatus = (why: string): Status =>
+  statusMessage(codes.Code.OK, why, {
     ...{ name: 'google.protobuf.Empty', message: new Empty() },
   })
+
+export const busyStatus = (): Status => notHandledStatus('Server Is Busy')
+
+export const notReadyStatus = (): Status => notHandledStatus('Server Is Not Ready')
 
 export const deletedStatus = (): Status =>
   statusMessage(codes.Code.NOT_FOUND, 'StreamDeleted', {

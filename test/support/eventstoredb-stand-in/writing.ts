@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { status } from '@grpc/grpc-js'
 import type { sendUnaryData, ServerDuplexStream, ServerReadableStream } from '@grpc/grpc-js'
 import type { ServerUnaryCall } from '@grpc/grpc-js'
@@ -18,11 +19,15 @@ import * as messages from './messages.ts'
 
 /** What a server takes in one append unless it is told otherwise. */
 const appendBytesMax = 1_048_576
+/** How long it waits for an append to be written before it says that it gives up. */
+const giveUpMs = 2_000
 
 type Proposed = AppendReq.ProposedMessage | BatchAppendReq.ProposedMessage
 type Batch = { readonly options: BatchAppendReq.Options; readonly events: ProposedEvent[] }
 type BatchCall = ServerDuplexStream<BatchAppendReq, BatchAppendResp>
-type Outcome = AppendOutcome | { readonly kind: 'timeout' | 'busy' | 'too big' }
+type Outcome =
+  | Exclude<AppendOutcome, { readonly kind: 'not ready' }>
+  | { readonly kind: 'timeout' | 'busy' | 'node not ready' | 'too big' }
 
 /** Streams/Append, BatchAppend and Tombstone. */
 export class Writing {
@@ -117,12 +122,21 @@ export class Writing {
       answer({ kind: fault })
       return
     }
+    if (fault === 'not ready') {
+      answer({ kind: 'node not ready' })
+      return
+    }
     const bytes = events.reduce((sum, event) => sum + bytesOf(event), 0)
     if (bytes > appendBytesMax) {
       answer({ kind: 'too big' })
       return
     }
     const outcome = await this.#log.append(name, expected, events)
+    if (outcome.kind === 'not ready') {
+      await sleep(giveUpMs, undefined, { ref: false })
+      answer({ kind: 'timeout' })
+      return
+    }
     this.#answerLike(fault, () => answer(outcome), answer)
   }
 
@@ -210,6 +224,9 @@ function batchAnswer(
     case 'busy':
       response.setError(messages.busyStatus())
       break
+    case 'node not ready':
+      response.setError(messages.notReadyStatus())
+      break
     case 'too big':
       response.setError(messages.tooBigStatus(appendBytesMax))
   }
@@ -251,6 +268,8 @@ function appendAnswer(
       return callback({ code: status.ABORTED, details: 'Operation timed out' })
     case 'busy':
       return callback({ code: status.UNAVAILABLE, details: 'Server Is Too Busy' })
+    case 'node not ready':
+      return callback({ code: status.UNAVAILABLE, details: 'Server Is Not Ready' })
     case 'too big': {
       const bytesMax = String(appendBytesMax)
       const fields = { 'maximum-append-size': bytesMax }
