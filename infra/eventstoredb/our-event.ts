@@ -8,7 +8,7 @@ import { decodeEvent, type EventText } from '../event-text.ts'
 export const noPosition = String(2n ** 64n - 1n)
 const carriedKey = 'weirRecordedMs'
 /** The server counts time in units of 100 ns. */
-const ticksPerMs = 10_000
+const ticksPerMs = 10_000n
 
 /**
  * An event of the server as weir's own; null when weir did not write it: other programs may use
@@ -32,7 +32,8 @@ export function ourEvent(
       type: metadata.get('type') ?? '',
       data: utf8(recorded.getData_asU8()),
       meta,
-      recordedMs: Math.floor(Number(metadata.get('created') ?? 0) / ticksPerMs),
+      // There are too many ticks for a number.
+      recordedMs: Number(BigInt(metadata.get('created') ?? 0) / ticksPerMs),
     })
     return isEnvelope(event.meta) ? inItsTime(event) : null
   } catch {

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { isoTime } from '../../domain/ports/clock.ts'
 import { NO_STREAM } from '../../domain/ports/event-store.ts'
 import { EventStoreDbBell } from '../../infra/eventstoredb/bell.ts'
 import { EventStoreDbConnection } from '../../infra/eventstoredb/connection.ts'
@@ -98,6 +99,14 @@ describe('a log that weir shares with other programs', () => {
     await feed.readPage(feed.start, 10)
     await feed.wait(50, new AbortController().signal)
     expect(performance.now() - startedMs).toBeGreaterThan(45)
+  })
+
+  test('has the times of the server, whose clock is finer', async () => {
+    const stream = newStream()
+    await store.append(stream, NO_STREAM, newEvents(1))
+    const [event] = await store.read(stream, 0)
+    const [record] = standIn.log.stream(stream)?.records ?? []
+    expect(event?.recordedAt).toBe(isoTime(record?.createdMs ?? 0))
   })
 
   test('refuses to read a stream of weir that they wrote into', async () => {

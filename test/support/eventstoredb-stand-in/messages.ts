@@ -52,7 +52,7 @@ export function eventMessage(record: StandInRecord): ReadResp {
   recorded.setPreparePosition(String(record.position))
   const metadata = recorded.getMetadataMap()
   metadata.set('type', record.type)
-  metadata.set('created', String(BigInt(record.createdMs) * ticksPerMs))
+  metadata.set('created', String(BigInt(record.createdMs) * ticksPerMs + ticksPerMs - 1n))
   metadata.set('content-type', record.isJson ? 'application/json' : 'application/octet-stream')
   recorded.setData(record.data)
   recorded.setCustomMetadata(record.meta)
