@@ -46,7 +46,7 @@ export interface S3Config {
 
 /** Where the engines of the cluster profile are. */
 export interface ClusterConfig {
-  /** A connection string, `esdb://…` or `esdb+discover://…`; may hold a password. */
+  /** A connection string, `esdb://…`, `esdb+discover://…` or a newer name; may hold a password. */
   readonly eventStoreDbUrl: string
   readonly kafka: KafkaConfig
   readonly s3: S3Config
@@ -182,7 +182,7 @@ function parseProfile(text: string): Parsed<'embedded' | 'cluster'> {
 }
 
 function parseEventStoreDbUrl(text: string): Parsed<string> {
-  if (/^esdb(\+discover)?:\/\/[^/?]/.test(text)) return { value: text }
+  if (/^(esdb|kurrentdb|kurrent|kdb)(\+discover)?:\/\/[^/?]/.test(text)) return { value: text }
   return { problem: 'must be a connection string like esdb://user:password@host:2113?tls=true' }
 }
 

@@ -33,6 +33,9 @@ const knownOptions = new Set([
   ...['keepalivetimeout', 'defaultdeadline', 'nodepreference', 'throwonappendfailure'],
 ])
 
+/** What the package calls `esdb` has newer names too. */
+const newerSchemes = /^(kurrentdb|kurrent|kdb)(?=(\+discover)?:\/\/)/
+
 /**
  * Reads `esdb://user:password@host:2113?tls=true`, with several hosts for a cluster, or
  * `esdb+discover://` for one DNS name.
@@ -58,7 +61,7 @@ export function readConnectionString(text: string): Settings {
 type Options = ConnectionOptions & { readonly isAnyCertificateTaken: boolean }
 
 function parse(text: string): Options {
-  const [address = '', query = ''] = text.trim().split('?')
+  const [address = '', query = ''] = text.trim().replace(newerSchemes, 'esdb').split('?')
   const pairs = query.split('&').filter((pair) => pair !== '')
   const nameOf = (pair: string): string =>
     (pair.split('=')[0] ?? '').toLowerCase().replaceAll(/[_-]/g, '')

@@ -165,6 +165,8 @@ describe('a connection string', () => {
     'esdb://a:2113,b:2113,c:2113?tls=false&nodePreference=follower',
     'esdb+discover://user:p%40ss@cluster.example.com?keepAliveInterval=-1&gossipTimeout=5',
     'esdb://h:1?tls-verify-cert=false&maxDiscoverAttempts=2&discoveryInterval=10',
+    'kurrentdb://admin:changeit@a:2113,b:2113?tls=true',
+    'kdb+discover://cluster.example.com',
   ])('%s is understood', (text) => {
     expect(() => open(text)).not.toThrow()
   })

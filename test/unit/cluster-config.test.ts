@@ -77,6 +77,12 @@ test('a setting of the cluster without the profile is a mistake', () => {
   )
 })
 
+test('the event store may have its newer name', () => {
+  const eventStoreDbUrl = 'kurrentdb+discover://events.internal?tls=false'
+  const { cluster } = readConfig({ ...smallest, WEIR_EVENTSTOREDB_URL: eventStoreDbUrl })
+  expect(cluster).toMatchObject({ eventStoreDbUrl })
+})
+
 test.each([
   [{ WEIR_EVENTSTOREDB_URL: 'http://admin:hunter1@n1:2113' }, /WEIR_EVENTSTOREDB_URL must be/],
   [{ WEIR_KAFKA_BROKERS: 'kafka-1' }, /WEIR_KAFKA_BROKERS must list brokers/],
