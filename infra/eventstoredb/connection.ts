@@ -27,7 +27,10 @@ type OpenLink = Link & {
   readonly drop: AbortController
 }
 
-/** A server gives an append up after 2 s by itself; a dead connection is found after 15 s. */
+/**
+ * A server gives an append up after 2 or 3 s by itself, and there is time for another try; a dead
+ * connection is found after 15 s.
+ */
 const appendMsByDefault = 5_000
 const readMsByDefault = 10_000
 /** A link that never answered is waited for no longer than that: keep-alives find a dead one. */
