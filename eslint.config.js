@@ -18,6 +18,10 @@ const noBarrel = {
   message: 'No barrels: import from the file that defines it.',
 }
 const noEnum = { selector: 'TSEnumDeclaration', message: 'Use a union of string literals.' }
+const noPackageByNeed = {
+  selector: 'ImportExpression > Literal[value=/^[^.]/]',
+  message: 'Import the package in a file of ours, and load that by need (ADR 18).',
+}
 const noSystemTime = {
   selector: "NewExpression[callee.name='Date'][arguments.length=0]",
   message: 'Time arrives in the command or comes from the Clock port.',
@@ -59,7 +63,7 @@ export default tseslint.config(
       parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
     },
     rules: {
-      'no-restricted-syntax': ['error', noDefaultExport, noBarrel, noEnum],
+      'no-restricted-syntax': ['error', noDefaultExport, noBarrel, noEnum, noPackageByNeed],
       'no-console': 'error',
       eqeqeq: 'error',
       curly: ['error', 'multi-line'],
@@ -96,6 +100,11 @@ export default tseslint.config(
         { argsIgnorePattern: '^_', varsIgnorePattern: '^_', ignoreRestSiblings: true },
       ],
     },
+  },
+  {
+    // Read by applications, with the packages they have.
+    files: ['client/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts'],
+    rules: { 'no-restricted-syntax': ['error', noDefaultExport, noBarrel, noEnum] },
   },
   {
     files: ['domain/**/*.ts', 'projections/**/*.ts', 'workers/**/*.ts'],

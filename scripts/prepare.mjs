@@ -17,7 +17,12 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const sourceFolders = ['domain', 'projections', 'workers', 'infra', 'src', 'client', 'examples']
-const buildFiles = ['package-lock.json', 'tsconfig.json', 'tsconfig.build.json']
+const buildFiles = [
+  'package-lock.json',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'scripts/bundle.mjs',
+]
 const stampFile = join(root, 'dist', '.weir-build')
 const oldestNode = [20, 19]
 
@@ -112,7 +117,7 @@ function isBuilt(print) {
   return existsSync(stampFile) && readFileSync(stampFile, 'utf8') === print
 }
 
-function build(sources, print) {
+async function build(sources, print) {
   const started = performance.now()
   console.error('Building …')
   rmSync(stampFile, { force: true })
@@ -131,6 +136,9 @@ function build(sources, print) {
       if (!outputs.has(file)) rmSync(join(root, file))
     }
   }
+  // Loaded by need: there is no esbuild before the packages are installed.
+  const { bundle } = await import('./bundle.mjs')
+  await bundle()
   writeFileSync(stampFile, print)
   console.error(`Built in ${secondsSince(started)} s.`)
 }
@@ -151,14 +159,14 @@ function copy(file) {
   copyFileSync(join(root, file), target)
 }
 
-function prepare(withDev) {
+async function prepare(withDev) {
   checkNode()
   const sources = listSources()
   const print = fingerprint(sources)
   const mustBuild = !isBuilt(print)
   // A compiled weir runs without the development packages.
   if (!isInstalled(withDev || mustBuild)) install()
-  if (mustBuild) build(sources, print)
+  if (mustBuild) await build(sources, print)
 }
 
 /** In this process, so that signals and the exit code are the program's own. */
@@ -171,7 +179,7 @@ async function become(program, programArguments) {
 const [first, ...rest] = process.argv.slice(2)
 const program = first === '--dev' ? undefined : first
 try {
-  prepare(first === '--dev')
+  await prepare(first === '--dev')
   if (program && !existsSync(join(root, program))) {
     throw new Refusal(`There is no ${program} in this build.`)
   }

@@ -7,7 +7,8 @@ import { openMetrics } from './metrics/metrics.ts'
 import { serveMetrics } from './metrics/serve.ts'
 import type { RoleParts, RunningRole } from './roles/role.ts'
 import { followReadiness, onParentGone, reportReady } from './supervisor/role-process.ts'
-import { openTelemetry } from './telemetry.ts'
+import type { TelemetryOptions } from './telemetry.ts'
+import type { Telemetry } from './telemetry/telemetry.ts'
 import { version } from './version.ts'
 
 type Start = (parts: RoleParts) => Promise<RunningRole>
@@ -30,6 +31,11 @@ async function main(): Promise<void> {
   await Promise.all(config.roles.map((role) => run(config, role)))
 }
 
+/** Loaded by need, like the roles. */
+async function traces(options: TelemetryOptions): Promise<Telemetry> {
+  return (await import('./telemetry.ts')).openTelemetry(options)
+}
+
 async function run(config: Config, role: Role): Promise<void> {
   process.title = `weir-${role}`
   const readiness = followReadiness()
@@ -37,7 +43,7 @@ async function run(config: Config, role: Role): Promise<void> {
   const { sentryDsn: dsn } = config
   const log = dsn === undefined ? written : reportErrors(written, { dsn, role, version })
   const metrics = openMetrics(role, version)
-  const telemetry = config.isTracingOn ? await openTelemetry({ role, version }) : null
+  const telemetry = config.isTracingOn ? await traces({ role, version }) : null
   const startSpan = telemetry?.startSpan ?? null
   const { openWatched } = await import('./profiles/traced.ts')
   const start = await starters[role]()

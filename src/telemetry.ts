@@ -1,3 +1,7 @@
+import * as api from '@opentelemetry/api'
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
+import { resourceFromAttributes } from '@opentelemetry/resources'
+import { BatchSpanProcessor, NodeTracerProvider } from '@opentelemetry/sdk-trace-node'
 import type { SpanKind, Telemetry } from './telemetry/telemetry.ts'
 
 /** Longest wait of a finished span until it is sent, ms. */
@@ -11,15 +15,11 @@ export type TelemetryOptions = {
 }
 
 /**
- * Traces over OTLP/HTTP. Started only where `OTEL_EXPORTER_OTLP_ENDPOINT` is set: without it
- * nothing of OpenTelemetry is even loaded. The exporter reads that and its other variables itself,
- * as the OpenTelemetry specification names them.
+ * Traces over OTLP/HTTP. Started only where `OTEL_EXPORTER_OTLP_ENDPOINT` is set: without it this
+ * file is not even loaded, nor anything of OpenTelemetry. The exporter reads that and its other
+ * variables itself, as the OpenTelemetry specification names them.
  */
-export async function openTelemetry({ role, version }: TelemetryOptions): Promise<Telemetry> {
-  const api = await import('@opentelemetry/api')
-  const { BatchSpanProcessor, NodeTracerProvider } = await import('@opentelemetry/sdk-trace-node')
-  const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http')
-  const { resourceFromAttributes } = await import('@opentelemetry/resources')
+export function openTelemetry({ role, version }: TelemetryOptions): Telemetry {
   const kinds = {
     server: api.SpanKind.SERVER,
     client: api.SpanKind.CLIENT,
