@@ -34,8 +34,10 @@ const conflictsMax = 200
 const unknownMax = 8
 /** States kept in memory, least recently used ones go first. */
 const cachedMax = 5_000
-/** Longest random pause after a lost race. */
+/** Longest random pause after a lost race, ms. */
 const conflictPauseMsMax = 4
+/** So often it doubles while who has won cannot be read yet. */
+const unseenMax = 6
 
 /** Who asks, and what for: becomes the metadata of the events. */
 export type CommandContext = {
@@ -182,6 +184,7 @@ export class CommandPipeline<State, Command, Event extends StorableEvent> {
     let known = this.#known(stream, batch)
     let fresh = known === undefined
     known ??= await this.#load(stream)
+    let unseen = 0
     for (let conflicts = 0; ; conflicts++) {
       const decided = this.#decide(known, batch)
       if (decided.events.length === 0) {
@@ -192,12 +195,18 @@ export class CommandPipeline<State, Command, Event extends StorableEvent> {
         return decided.answers
       }
       if (conflicts >= conflictsMax) throw tooBusy()
-      if (conflicts > 2) {
-        await this.#ports.clock.sleep(this.#ports.ids.random01() * conflictPauseMsMax)
-      }
+      if (conflicts > 2) await this.#pauseAfterConflict(unseen)
+      const { revision } = known
       known = await this.#load(stream)
+      unseen = known.revision === revision ? unseen + 1 : 0
       fresh = true
     }
+  }
+
+  /** @param unseen readings in a row without what the others wrote: a replica may be behind */
+  async #pauseAfterConflict(unseen: number): Promise<void> {
+    const { clock, ids } = this.#ports
+    await clock.sleep(ids.random01() * conflictPauseMsMax * 2 ** Math.min(unseen, unseenMax))
   }
 
   /** A state to decide on without a look at the store; undefined when there is none. */

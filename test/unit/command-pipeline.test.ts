@@ -223,6 +223,20 @@ describe('another writer', () => {
     expect(handled.events).toMatchObject([{ type: 'HoldSettled' }])
   })
 
+  test('that cannot be read yet is waited for, longer and longer', async () => {
+    const { world, writer, other } = await two(10n)
+    await other.issue(hold('h1', 6n))
+    const visibleAt = world.clock.now() + 10_000
+    let reads = 0
+    writer.store.read = async (name, from) => {
+      reads += 1
+      const events = await world.store.read(name, from)
+      return world.clock.now() < visibleAt ? [] : events
+    }
+    await expect(world.until(writer.issue(hold('h2', 6n)))).rejects.toMatchObject(poor)
+    expect(reads).toBeLessThan(200)
+  })
+
   test('that wins every race does not keep the command for ever', async () => {
     const { world, writer, other } = await two(10_000n)
     let races = 0
