@@ -1,9 +1,9 @@
-// Replays a log into all read models, next to one ordered reading of the same log:
+// Replays a log into all read models, and rebuilds each, next to one ordered reading of the same log:
 //
 //   npm run build && npx tsc -p bench/tsconfig.json --noCheck
 //   node dist/bench/bench/replay.js [events]
 //
-// Every read model of weir together, as a projector carries them when it begins at zero.
+// Together they are replayed as a projector carries them that begins at zero.
 import type { EventFeed } from '../domain/ports/event-feed.ts'
 import { PostgresEventFeed } from '../infra/postgres/event-feed.ts'
 import { PostgresEventStore } from '../infra/postgres/event-store.ts'
@@ -14,6 +14,7 @@ import { applyPage, knownEvents } from '../projections/page.ts'
 import type { Projection } from '../projections/projection.ts'
 import { projections } from '../projections/registry.ts'
 import { CachedRows } from '../workers/cached-rows.ts'
+import { rebuild } from '../workers/rebuild.ts'
 import { cleanUp, cleanUpOnSignals, onCleanup } from './cleanup.ts'
 import { writeHistory } from './history.ts'
 import { migrate, startPostgres } from './postgres.ts'
@@ -73,7 +74,7 @@ async function replay(
 
 function line(name: string, { events, seconds, cpu: used }: Run): string {
   const rate = (events / seconds).toFixed(0).padStart(8)
-  return `${name.padEnd(8)}${rate} events/s; CPU per event: ${used}\n`
+  return `${name.padEnd(20)}${rate} events/s; CPU per event: ${used}\n`
 }
 
 async function main(): Promise<void> {
@@ -97,6 +98,14 @@ async function main(): Promise<void> {
   const ratio = replayed.events / replayed.seconds / (raw.events / raw.seconds)
   process.stdout.write(`${line('read', raw)}${line('replay', replayed)}`)
   process.stdout.write(`replay / read = ${ratio.toFixed(2)}, ${String(raw.events)} events\n`)
+  for (const projection of readModels.filter(({ rebuildable }) => rebuildable)) {
+    const store = new PostgresReadModelStore(pool)
+    const rebuilt = await measure(async () => {
+      await rebuild({ feed: newFeed(), store, projection, report: () => undefined })
+      return raw.events
+    })
+    process.stdout.write(line(`rebuild ${projection.name}`, rebuilt))
+  }
 }
 
 cleanUpOnSignals()

@@ -4,12 +4,13 @@ import { CheckpointMoved } from '../domain/ports/read-model-store.ts'
 import type { ReadModelStore } from '../domain/ports/read-model-store.ts'
 import { applyPage, knownEvents, pageUntil } from '../projections/page.ts'
 import type { Projection } from '../projections/projection.ts'
+import { CachedRows } from './cached-rows.ts'
 import type { LoopReport } from './loop.ts'
 
-/** Events per page at most. */
-const pageEventsMax = 1_000
+/** Events per page: rows that change many times in a page are written once. */
+const pageEventsByDefault = 5_000
 /** Pages between two words about how far it is. */
-const reportEveryPages = 100
+const reportEveryPages = 20
 /** A live read model that moves on is chased so often at most. */
 const chasesMax = 10_000
 
@@ -18,6 +19,8 @@ export type RebuildOptions = {
   readonly store: ReadModelStore
   readonly projection: Projection
   readonly report: LoopReport
+  /** Events per page at most; some thousand when absent. */
+  readonly pageEvents?: number
 }
 
 /**
@@ -30,13 +33,15 @@ export type RebuildOptions = {
  *
  * @throws DomainError when the read model cannot be rebuilt, or never stood still long enough
  */
-export async function rebuild({ feed, store, projection, report }: RebuildOptions): Promise<void> {
+export async function rebuild(options: RebuildOptions): Promise<void> {
+  const { projection, report } = options
   const { name, version, tables } = projection
   refuseWork(projection)
+  const store = new CachedRows(options.store)
   await store.beginRebuild(name, tables)
   report('info', { readModel: name, version }, 'rebuild began')
   try {
-    const position = await chase({ feed, store, projection, report })
+    const position = await chase({ ...options, store })
     report('info', { readModel: name, version, position }, 'rebuild took its place')
   } catch (error) {
     if (!(error instanceof CheckpointMoved)) throw error
@@ -80,17 +85,23 @@ async function chase(options: RebuildOptions): Promise<string> {
 
 /** Carries the `next` rows from where they stand to `target`. Returns where they then stand. */
 async function carry(
-  { feed, store, projection, report }: RebuildOptions,
+  { feed, store, projection, report, pageEvents = pageEventsByDefault }: RebuildOptions,
   from: string | null,
   target: string,
 ): Promise<string> {
   const { name, version } = projection
   let stand = from
+  let reading = feed.readPage(stand ?? feed.start, pageEvents)
   for (let pages = 1; stand === null || feed.compare(stand, target) < 0; pages += 1) {
-    const page = await feed.readPage(stand ?? feed.start, pageEventsMax)
+    const page = await reading
     const { events, position } = pageUntil(page, target, feed)
     if (position === stand) return stand
     const rows = await applyPage([projection], knownEvents(events), store, 'next')
+    if (feed.compare(position, target) < 0) {
+      // The next page is fetched while this one is written.
+      reading = feed.readPage(position, pageEvents)
+      reading.catch(() => undefined)
+    }
     await store.commit([{ name, version, from: stand, to: position }], rows.changes(), 'next')
     stand = position
     if (pages % reportEveryPages === 0) {

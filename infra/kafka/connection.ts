@@ -1,5 +1,6 @@
 import { type Admin, Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
 import type { Clock } from '../../domain/ports/clock.ts'
+import { letIdleQueuesRest } from './idle-queues.ts'
 import { type KafkaReport, reportTo } from './log.ts'
 import { type KafkaSettings, kafkaTopics, type KafkaTopics, type TopicPlan } from './settings.ts'
 
@@ -39,6 +40,7 @@ export class KafkaConnection {
   #known = new Set<string>()
 
   constructor(settings: KafkaSettings, clock: Clock, report: KafkaReport) {
+    letIdleQueuesRest()
     this.settings = settings
     this.topics = kafkaTopics(settings)
     this.clock = clock

@@ -14,8 +14,11 @@ import type { TopicPlan } from './settings.ts'
 const sessionTimeoutMs = 10_000
 const rebalanceTimeoutMs = 15_000
 const heartbeatMs = 1_000
-/** Longest wait of the broker for records: as late is a `seek` or a `resume`. */
-const fetchWaitMs = 100
+/**
+ * Longest wait of the broker for records, ms: as late is a `seek` or a `resume`. Each answer costs
+ * CPU here and there, also when there is nothing.
+ */
+const fetchWaitMs = 500
 /** New partitions are found so late. */
 const metadataMs = 30_000
 /** Neither a heartbeat nor records for so long: this consumer will not come back by itself. */
