@@ -3,6 +3,11 @@ import type { KafkaConnection } from './connection.ts'
 import type { TopicPlan } from './settings.ts'
 import { type Assignment, type Batch, SupervisedConsumer } from './supervised-consumer.ts'
 
+/** Nobody waits longer to be heard by Kafka: hints may be lost, and whoever listens also looks. */
+const joinMsMax = 10_000
+/** A reason of our own: without one, each abort would make an error with its stack. */
+const hasJoined = 'joined'
+
 /** What somebody does with the hints of a topic. */
 export type Hearer = {
   readonly heard: (key: string, value: string) => void
@@ -33,8 +38,8 @@ export class HintListener {
 
   /**
    * Calls the hearer for every record of the topics until the returned function is called.
-   * Resolves when the first one would be heard, which takes as long as Kafka is away. The consumer
-   * ends with the connection.
+   * Resolves when the first one would be heard; while Kafka is away after some seconds, and then
+   * they are heard as soon as it is there. The consumer ends with the connection.
    */
   async listen(plans: readonly TopicPlan[], hearer: Hearer): Promise<() => Promise<void>> {
     for (const { topic } of plans) {
@@ -56,7 +61,9 @@ export class HintListener {
   async #restart(): Promise<void> {
     await this.#consumer?.stop()
     this.#joined()
-    this.#joining = new Promise((resolve) => (this.#joined = resolve))
+    const joined = new AbortController()
+    this.#joined = () => joined.abort(hasJoined)
+    this.#joining = this.#connection.clock.sleep(joinMsMax, joined.signal)
     const topics = [...this.#plans.values()]
     const consumer = new SupervisedConsumer({
       connection: this.#connection,

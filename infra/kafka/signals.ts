@@ -6,6 +6,10 @@ import type { KafkaSender } from './sender.ts'
 
 /** Brokers take a megabyte in one batch by default. */
 const payloadBytesMax = 900_000
+/** Commands publish too, and none waits longer for a broker. */
+const publishMsMax = 1_000
+/** A reason of our own: without one, each abort would make an error with its stack. */
+const settled = 'settled'
 
 /** Signals in one topic for all; the key is the signal's topic. */
 export class KafkaSignals extends Signals {
@@ -26,13 +30,18 @@ export class KafkaSignals extends Signals {
     return this.#dropped
   }
 
+  /** Resolves when a broker has the signal, or when it is late or lost: nobody is to know which. */
   override async publish(topic: SignalTopic, payload: JsonObject): Promise<void> {
     const value = Buffer.from(JSON.stringify(payload))
     if (value.length > payloadBytesMax) {
       this.#dropped += 1
       return
     }
-    await this.#sender.send({ to: this.#connection.topics.updates, key: topic, value })
+    const { clock, topics } = this.#connection
+    const sent = new AbortController()
+    const sending = this.#sender.send({ to: topics.updates, key: topic, value })
+    void sending.then(() => sent.abort(settled))
+    await clock.sleep(publishMsMax, sent.signal)
   }
 
   override async subscribe(
