@@ -131,6 +131,7 @@ export class SupervisedConsumer {
     const consumer = this.#newConsumer()
     let hasJoined = false
     const unlisten = this.#listen(consumer, ended, () => (hasJoined = true))
+    let joining: Promise<void> = Promise.resolve()
     try {
       await connection.ensureTopics(topics)
       await opening?.()
@@ -138,14 +139,19 @@ export class SupervisedConsumer {
       await consumer.subscribe({ topics: topics.map(({ topic }) => topic), fromBeginning: true })
       this.#consumer = consumer
       this.#moved()
-      this.#consume(consumer).catch(() => ended.abort())
+      joining = this.#consume(consumer).catch(() => ended.abort())
       await this.#untilEnded(ended.signal)
     } catch (error) {
       connection.report('warn', { err: error, loop: name }, 'Kafka consumer could not begin')
     }
     this.#consumer = null
     connection.forgetTopics()
-    await disconnect(consumer, connection.clock)
+    // Told to end while it joins for the first time, kafkajs would only close its connections: the
+    // member stays until the broker gives it up, or connects again and is one for ever.
+    await disconnect(
+      { disconnect: () => joining.then(() => consumer.disconnect()) },
+      connection.clock,
+    )
     unlisten()
     return hasJoined
   }
