@@ -1,5 +1,5 @@
 import type { Message, Producer } from 'kafkajs'
-import { Batcher } from '../batcher.ts'
+import { Batcher, type Selection } from '../batcher.ts'
 import type { KafkaConnection } from './connection.ts'
 import { disconnect } from './disconnect.ts'
 import { chosenPartition } from './partition-of.ts'
@@ -16,6 +16,10 @@ export type HintRecord = {
 type Waiting = { readonly record: HintRecord; readonly done: (isSent: boolean) => void }
 
 const batchMax = 500
+/** kafkajs makes one batch per topic and send, and brokers take a megabyte in one by default. */
+const batchBytesMax = 900_000
+/** What a record weighs beside its value: key, headers, lengths. */
+const recordBytes = 300
 /** Whoever listens reads in batches: under load one every few milliseconds is enough. */
 const restMs = 2
 /** Beyond it records are lost at once: Kafka has been away for long. */
@@ -38,6 +42,7 @@ export class KafkaSender {
     this.#batcher = new Batcher<Waiting>({
       inFlightMax: 1,
       batchMax,
+      selection: upToBytesMax,
       restMs,
       run: (batch) => this.#run(batch),
     })
@@ -91,6 +96,16 @@ export class KafkaSender {
     this.#producer = null
     this.#connection.forgetTopics()
     if (producer) await disconnect(producer, this.#connection.clock)
+  }
+}
+
+/** Takes records until they are too many bytes for one batch; one that is alone goes as it is. */
+function upToBytesMax(): Selection<Waiting> {
+  let total = 0
+  return ({ record: { value } }) => {
+    const bytes = recordBytes + Buffer.byteLength(value ?? '')
+    total += bytes
+    return total === bytes || total <= batchBytesMax
   }
 }
 

@@ -59,6 +59,17 @@ describeKafka('over Kafka', () => {
     await stop()
   })
 
+  test('large signals of one moment arrive, though no broker takes them in one batch', async () => {
+    const heard: unknown[] = []
+    const stop = await signals.subscribe('job_updates', ({ jobs }) => heard.push(jobs))
+    const filler = 'x'.repeat(800_000)
+    const sent = Array.from({ length: 8 }, (_, at) => `${at} ${filler}`)
+    await Promise.all(sent.map((jobs) => signals.publish('job_updates', { jobs })))
+    await waitFor('all of them', () => heard.length === sent.length)
+    expect(heard).toEqual(sent)
+    await stop()
+  })
+
   test('a signal that no record can carry is dropped and counted', async () => {
     await signals.publish('job_progress', { jobId: 'j', message: 'x'.repeat(1_000_000) })
     expect(signals.dropped).toBe(1)
