@@ -4,7 +4,7 @@ import type { ICommandHandler } from '@nestjs/cqrs'
 import { accountStream } from '../../domain/account/account.ts'
 import type { CommandContext } from '../../domain/pipeline/command-pipeline.ts'
 import { isoTime } from '../../domain/ports/clock.ts'
-import { Authenticator } from '../http/authenticator.ts'
+import { Authenticator, trustedMs } from '../http/authenticator.ts'
 import { RUNTIME } from '../runtime.ts'
 import type { Runtime } from '../runtime.ts'
 
@@ -38,6 +38,10 @@ export class RevokeApiKeyHandler implements ICommandHandler<RevokeApiKey> {
     const command = { type: 'RevokeApiKey' as const, keyId, at: isoTime(clock.now()) }
     await pipelines.accounts.handle(accountStream(context.orgId), command, context)
     this.#authenticator.forget(keyId)
-    await signals.publish('access_changed', { orgId: context.orgId, keyId })
+    await Promise.all([
+      signals.publish('access_changed', { orgId: context.orgId, keyId }),
+      // Every api has looked again by then, whether it heard the signal or not.
+      clock.sleep(trustedMs),
+    ])
   }
 }
