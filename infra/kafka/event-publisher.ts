@@ -137,15 +137,24 @@ class KafkaPublication implements Publication {
       acks: -1,
       timeout: ackTimeoutMs,
     })
+    const bases = new Map(answers.map(({ partition, baseOffset }) => [partition, baseOffset]))
     const ends = [...before]
-    for (const { partition, baseOffset } of answers) {
-      const base = Number(baseOffset)
+    for (const [partition, count] of countByPartition(messages)) {
+      const base = Number(bases.get(partition))
+      // When a partition's leader moves during a send to several brokers, kafkajs may leave it out
+      // and resolve: its second try asks no broker that has answered before.
+      if (Number.isNaN(base)) throw new Error(`no broker has confirmed partition ${partition}`)
       if (!(base >= (before[partition]?.end ?? 0))) throw new Error('the topic was replaced')
-      const count = messages.filter((message) => message.partition === partition).length
       ends[partition] = { end: base + count, last: lasts[partition] ?? null }
     }
     return ends
   }
+}
+
+function countByPartition(messages: readonly Message[]): ReadonlyMap<number, number> {
+  const counts = new Map<number, number>()
+  for (const { partition = 0 } of messages) counts.set(partition, (counts.get(partition) ?? 0) + 1)
+  return counts
 }
 
 function parseMark(mark: string): Mark {
