@@ -6,7 +6,7 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3'
 import { openClient, type S3Options } from './client.ts'
-import { isBucketMissing, isBucketThere, orSentence, sentenceOf } from './errors.ts'
+import { isBucketMissing, isBucketThere, isUnknownOperation, sentenceOf } from './errors.ts'
 
 /** The region whose buckets Amazon makes without being told where. */
 const homeRegion = 'us-east-1'
@@ -14,7 +14,7 @@ const preflightSeconds = 3_600
 
 /**
  * Makes the bucket if there is none, and lets pages of the origins download from it and upload
- * into it. A bucket that is there is left as it is but for that.
+ * into it, where the server has rules for that. A bucket that is there is left as it is otherwise.
  *
  * @param corsOrigins none: nothing is said about pages
  * @returns whether the bucket is new
@@ -70,5 +70,10 @@ async function allowOrigins(
     MaxAgeSeconds: preflightSeconds,
   }
   const cors = { Bucket: bucket, CORSConfiguration: { CORSRules: [rule] } }
-  await orSentence(`allow origins on ${bucket}`, s3.send(new PutBucketCorsCommand(cors)))
+  try {
+    await s3.send(new PutBucketCorsCommand(cors))
+  } catch (error) {
+    // MinIO, for one, has no such rules for a bucket, and lets pages of every origin in.
+    if (!isUnknownOperation(error)) throw sentenceOf(`allow origins on ${bucket}`, error)
+  }
 }

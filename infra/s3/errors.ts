@@ -33,6 +33,11 @@ export function isBucketThere(error: unknown): boolean {
   return hasName(error, 'BucketAlreadyOwnedByYou')
 }
 
+/** Whether the server does not know that operation at all. */
+export function isUnknownOperation(error: unknown): boolean {
+  return hasName(error, 'NotImplemented') || hasName(error, 'MethodNotAllowed')
+}
+
 /**
  * Runs one operation of S3. Of an error of the driver only what a person needs is passed on: its
  * objects hold whole requests, with their signatures.
