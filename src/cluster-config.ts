@@ -186,8 +186,9 @@ function parseEventStoreDbUrl(text: string): Parsed<string> {
   return { problem: 'must be a connection string like esdb://user:password@host:2113?tls=true' }
 }
 
+/** A name or an IPv4 address: kafkajs ends the host at the first colon. */
 function parseBroker(text: string): Parsed<string> {
-  const port = Number(/^(?:[\w.-]+|\[[\da-f:]+\]):(\d{1,5})$/i.exec(text)?.[1])
+  const port = Number(/^[\w.-]+:(\d{1,5})$/.exec(text)?.[1])
   if (port >= 1 && port <= 65_535) return { value: text }
   return { problem: `must list brokers like kafka-1.internal:9092, not "${text}"` }
 }

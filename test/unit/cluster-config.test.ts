@@ -87,6 +87,7 @@ test.each([
   [{ WEIR_EVENTSTOREDB_URL: 'http://admin:hunter1@n1:2113' }, /WEIR_EVENTSTOREDB_URL must be/],
   [{ WEIR_KAFKA_BROKERS: 'kafka-1' }, /WEIR_KAFKA_BROKERS must list brokers/],
   [{ WEIR_KAFKA_BROKERS: 'kafka-1:99999' }, /WEIR_KAFKA_BROKERS must list brokers/],
+  [{ WEIR_KAFKA_BROKERS: '[::1]:9092' }, /WEIR_KAFKA_BROKERS must list brokers/],
   [{ WEIR_KAFKA_SASL_MECHANISM: 'magic' }, /WEIR_KAFKA_SASL_MECHANISM must be one of plain/],
   [{ WEIR_KAFKA_SASL_PASSWORD: 'hunter2' }, /belong together: set all three or none/],
   [{ WEIR_KAFKA_TOPIC_PREFIX: 'a b' }, /WEIR_KAFKA_TOPIC_PREFIX must be/],
