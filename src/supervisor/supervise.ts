@@ -20,7 +20,7 @@ export interface BootstrapContext {
   readonly devFile: DevFile | undefined
 }
 
-/** What the launcher needs from the outside; src/profiles/embedded.ts puts it together. */
+/** What the launcher needs from the outside; src/profiles/launch.ts puts it together. */
 export interface SupervisorParts {
   /** Starts the home's Postgres or takes over the one that runs. Errors are for the user. */
   readonly startPostgres: StartPostgres
