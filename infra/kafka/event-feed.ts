@@ -125,9 +125,10 @@ export class KafkaEventFeed extends EventFeed {
   }
 
   override async wait(idleMs: number, signal: AbortSignal): Promise<void> {
-    const either = AbortSignal.any([signal, this.#options.signal])
-    if (either.aborted || this.#waiting.length > 0) return
-    await this.#woken(idleMs, either)
+    if (signal.aborted || this.#isRevoked() || this.#waiting.length > 0) return
+    // A revocation wakes too. AbortSignal.any would keep a trace of each wait (Node 20): 85 bytes,
+    // two times a second and partition.
+    await this.#woken(idleMs, signal)
   }
 
   override compare(a: string, b: string): number {

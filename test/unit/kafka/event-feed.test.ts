@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from '@jest/globals'
+import { types } from 'node:util'
 import type { KafkaMessage } from 'kafkajs'
 import type { RecordedEvent } from '../../../domain/envelope.ts'
 import { KafkaEventFeed } from '../../../infra/kafka/event-feed.ts'
@@ -234,6 +235,17 @@ test('fetching pauses while the reader is slow, and goes on', async () => {
   expect(feed.isPaused).toBe(true)
   for (let after = 1_000; after < 4_000; after += 1_000) await read(String(after), 1_000)
   expect(asked).toEqual(['from 0', 'pause', 'resume'])
+})
+
+test('a wait that is over leaves nothing behind at the signal of its reader', async () => {
+  publish(append(ours))
+  await read('0')
+  const { signal } = new AbortController()
+  for (let waits = 0; waits < 5; waits += 1) await feed.wait(1, signal)
+  const sets = Object.getOwnPropertySymbols(signal)
+    .map((name): unknown => Reflect.get(signal, name))
+    .filter((value) => types.isSet(value))
+  expect(sets.filter(({ size }) => size > 0)).toEqual([])
 })
 
 test('a partition that was taken away has nothing to read, and wakes its reader', async () => {
