@@ -1,6 +1,7 @@
 import type { Decider } from '../decider.ts'
 import { DomainError } from '../errors.ts'
 import type { Json } from '../json.ts'
+import { isoTime } from '../ports/clock.ts'
 import { unreachable } from '../unreachable.ts'
 import type {
   JobError,
@@ -350,7 +351,7 @@ function requeue(job: Job, command: Of<'RequeueJob'>): readonly JobEvent[] {
 /** The deadline of a job that is queued at `from`; null when it has none. */
 export function deadlineAfter(from: string, deadlineSeconds: number | null): string | null {
   if (deadlineSeconds === null) return null
-  return new Date(Date.parse(from) + deadlineSeconds * 1000).toISOString()
+  return isoTime(Date.parse(from) + deadlineSeconds * 1000)
 }
 
 function canceled(job: Job, finishedAt: string): JobEvent {

@@ -10,11 +10,20 @@ export abstract class Clock {
   abstract sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
 
+/** The first and the last time that events, Postgres and JavaScript write alike. */
+export const firstTime = '0001-01-01T00:00:00.000Z'
+export const lastTime = '9999-12-31T23:59:59.999Z'
+const lastTimeMs = Date.parse(lastTime)
+
 // Under load the same millisecond is asked for again and again.
 let last = { ms: 0, text: '1970-01-01T00:00:00.000Z' }
 
-/** ISO 8601 with milliseconds, the form of every time in events and answers. */
+/**
+ * ISO 8601 with milliseconds, the form of every time in events and answers. What is counted from a
+ * time ends with the last one: a year of five digits would sort before all others, and Postgres
+ * takes it for none.
+ */
 export function isoTime(ms: number): string {
-  if (ms !== last.ms) last = { ms, text: new Date(ms).toISOString() }
+  if (ms !== last.ms) last = { ms, text: new Date(Math.min(ms, lastTimeMs)).toISOString() }
   return last.text
 }

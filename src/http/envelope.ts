@@ -2,6 +2,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { ErrorObject } from 'ajv/dist/2020.js'
 import { invalid } from '../../domain/errors.ts'
 import type { FieldError } from '../../domain/errors.ts'
+import { firstTime, lastTime } from '../../domain/ports/clock.ts'
 
 const ajv = new Ajv2020({ allErrors: true, strict: true, allowUnionTypes: true })
 
@@ -15,12 +16,17 @@ ajv.addFormat('signed-amount', /^-?[1-9]\d{0,18}$/)
 
 const timePattern = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?$/
 
-/** ISO 8601 as ms since the epoch; a time without a zone is UTC; null when it is none. */
+const [firstMs, lastMs] = [Date.parse(firstTime), Date.parse(lastTime)]
+
+/**
+ * ISO 8601 as ms since the epoch; a time without a zone is UTC; null when it is none. One that its
+ * zone moves out of the years 1 to 9999 is none either: nothing behind this could store it.
+ */
 export function parseTime(text: string): number | null {
   if (!timePattern.test(text)) return null
   const hasZone = /(Z|[+-]\d\d:?\d\d)$/.test(text) && text.length > 10
   const ms = Date.parse(hasZone || text.length === 10 ? text : `${text}Z`)
-  return Number.isNaN(ms) ? null : ms
+  return ms >= firstMs && ms <= lastMs ? ms : null
 }
 
 /**
