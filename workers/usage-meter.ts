@@ -8,6 +8,9 @@ import { priceBookStream, priceCall, versionNumbered } from '../domain/pricing/p
 import type { PriceVersion } from '../domain/pricing/price-book.ts'
 import type { Units } from './handlers/handler.ts'
 
+/** A call lasts no longer, ms: 24 days, which is what the books have room for. */
+const callMsMax = 2 ** 31 - 1
+
 /** One provider call that has delivered. */
 export type MeteredCall = {
   readonly usageId: string
@@ -15,6 +18,7 @@ export type MeteredCall = {
   readonly model: string | null
   readonly units: Units
   readonly startedAt: number
+  /** By the machine's clock, which may have been set meanwhile. */
   readonly ms: number
 }
 
@@ -38,7 +42,8 @@ export class UsageMeter {
   async record(job: Job, call: MeteredCall): Promise<void> {
     const { pipelines, clock, unpriced } = this.#ports
     const { jobId, orgId, userId, jobType, priceVersion, traceparent } = job.spec
-    const { usageId, provider, model, units, ms, startedAt } = call
+    const { usageId, provider, model, units, startedAt } = call
+    const ms = Math.min(Math.max(call.ms, 0), callMsMax)
     const price = priceCall(await this.#version(priceVersion), call)
     if (!price.complete) unpriced(call)
     const usage = {
