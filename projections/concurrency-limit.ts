@@ -17,11 +17,15 @@ export const concurrencyLimitTable = defineTable<ConcurrencyLimitRow>({
   appendOnly: false,
 })
 
-/** Its rows are what claims obey: it comes before the queue in every page. */
+/**
+ * Its rows are what claims obey: it comes before the queue in every page. That is why its order is
+ * that of the queue: carried by another projector, a limit could come after jobs that were
+ * submitted under it.
+ */
 export const concurrencyLimit: Projection = {
   name: 'concurrency_limit',
-  version: 1,
-  order: 'org',
+  version: 2,
+  order: 'log',
   rebuildable: true,
   tables: [concurrencyLimitTable],
   reads: () => [],
