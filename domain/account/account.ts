@@ -18,7 +18,7 @@ import { alertsOf, evolveAlerts, mayAlert, noAlerts, rearmed } from './alerts.ts
 import type { Alerts } from './alerts.ts'
 import { evolveKeys, issueKey, revokeKey } from './api-keys.ts'
 import type { ApiKey } from './api-keys.ts'
-import { allocate, burn, expiriesMax, insertGrant, isExpired } from './burn.ts'
+import { allocate, burn, expiredIn, expiring, insertGrant } from './burn.ts'
 import type { Allocation, Grant } from './burn.ts'
 import { noClosedHolds, remember, rememberLate } from './closed-holds.ts'
 import type { ClosedHolds } from './closed-holds.ts'
@@ -91,11 +91,12 @@ export const noAccount: Account = {
   alerts: noAlerts,
 }
 
-/** What can be reserved or spent at that time: credits that expired count no more. */
-export function availableAt(account: Account, at: string): bigint {
-  const expired = account.grants.filter((grant) => isExpired(grant, at))
-  const gone = expired.reduce((sum, grant) => sum + grant.remaining, 0n)
-  return account.posted - gone - account.held + account.overdraft
+/**
+ * What can be reserved or spent at that time. Credits that expired count no more, but for what open
+ * holds reserve of them: that stays until those are settled.
+ */
+export function availableAt({ grants, posted, held, overdraft }: Account, at: string): bigint {
+  return posted - held + overdraft - minimum(expiredIn(grants, at), maximum(posted - held, 0n))
 }
 
 export function evolve(account: Account, event: AccountEvent): Account {
@@ -229,6 +230,7 @@ function settled(account: Account, holdId: string): Account {
 
 // Decisions
 
+type Decides = (account: Account) => readonly AccountEvent[]
 type Of<Type extends AccountCommand['type']> = Extract<AccountCommand, { type: Type }>
 
 /** What the command causes, and what of that is worth an alert, in one append. */
@@ -251,11 +253,11 @@ function decideAlone(account: Account, command: AccountCommand): readonly Accoun
     case 'GrantCredits':
       return grant(account, command)
     case 'AdjustCredits':
-      return adjust(account, command)
+      return onceExpired(account, command.at, (current) => adjust(current, command))
     case 'ExpireCredits':
       return expire(account, command.at)
     case 'HoldCredits':
-      return hold(account, command)
+      return onceExpired(account, command.at, (current) => hold(current, command))
     case 'RecordUsage':
       return recordUsage(account, command)
     case 'SettleHold':
@@ -328,18 +330,23 @@ function movedBy({ posted }: Account, amount: bigint) {
   return { postedBeforeMicro: posted.toString(), postedAfterMicro }
 }
 
-/** What open holds reserve, or is beyond the limit of one run, stays for the next run. */
-function expire(account: Account, at: string): readonly AccountEvent[] {
-  let free = maximum(account.posted - account.held + account.overdraft, 0n)
-  const events: AccountEvent[] = []
-  const expired = account.grants.filter((grant) => isExpired(grant, at))
-  for (const { grantId, remaining } of expired.slice(0, expiriesMax)) {
-    const amount = minimum(remaining, free)
-    if (amount === 0n) break
-    free -= amount
-    events.push({ type: 'CreditsExpired', data: { grantId, amountMicro: amount.toString() } })
-  }
-  return events
+/**
+ * What open holds reserve stays for a later run. An overdraft frees nothing: who holds credits
+ * shall not owe them because their date has come.
+ */
+function expire({ grants, posted, held }: Account, at: string): readonly AccountEvent[] {
+  const ended = stored(expiring(grants, at, maximum(posted - held, 0n)))
+  return ended.map((data) => ({ type: 'CreditsExpired', data }))
+}
+
+/**
+ * Decides on what is left when all that has expired is booked, and books it in the same append:
+ * a later hold on the overdraft would else keep the credits alive that nobody had reserved.
+ */
+function onceExpired(account: Account, at: string, decideOn: Decides): readonly AccountEvent[] {
+  const expired = expire(account, at)
+  const decided = decideOn(fold(evolve, account, expired))
+  return decided.length === 0 ? [] : [...expired, ...decided]
 }
 
 function hold(account: Account, command: Of<'HoldCredits'>): readonly AccountEvent[] {

@@ -29,8 +29,8 @@ export type Grant = {
 /** How much of which grant a debit took; stored on the debit, so that refunds can unwind it. */
 export type Allocation = { readonly grantId: string; readonly amount: bigint }
 
-/** Grants that one run of ExpireCredits ends: its events are one append. */
-export const expiriesMax = 500
+/** Grants that end at the same time: their events are one append. */
+const expiriesMax = 500
 
 const never = '9999'
 const promoFirst = (kind: GrantKind): number => (kind === 'promo' ? 0 : 1)
@@ -48,6 +48,30 @@ export function compareBurnOrder(a: Grant, b: Grant): number {
 
 export function isExpired(grant: Grant, at: string): boolean {
   return grant.expiresAt !== null && grant.expiresAt <= at
+}
+
+/** What is left of all grants that are over. */
+export function expiredIn(grants: readonly Grant[], at: string): bigint {
+  const expired = grants.filter((grant) => isExpired(grant, at))
+  return expired.reduce((sum, { remaining }) => sum + remaining, 0n)
+}
+
+/** What is left of grants that are over, as far as `free` goes; the rest is for the next run. */
+export function expiring(
+  grants: readonly Grant[],
+  at: string,
+  free: bigint,
+): readonly Allocation[] {
+  const ended: Allocation[] = []
+  let left = free
+  const expired = grants.filter((grant) => isExpired(grant, at))
+  for (const { grantId, remaining } of expired.slice(0, expiriesMax)) {
+    const amount = minimum(remaining, left)
+    if (amount === 0n) break
+    left -= amount
+    ended.push({ grantId, amount })
+  }
+  return ended
 }
 
 /** Adds a grant where it belongs: the list is always in burn order. */

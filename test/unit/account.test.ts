@@ -373,6 +373,30 @@ describe('expiry', () => {
       .when(a.expire(at(12)))
       .then([expired('g1', '70')])
   })
+  test('leaves what a hold reserves to it, whatever the overdraft', () => {
+    const held = [a.openAccount(50n), a.grant('g1', 100n, terms), a.hold('h1', 60n)]
+    given(...held)
+      .when(a.expire(at(10)))
+      .then([expired('g1', '40')])
+    const used = after(...held, a.expire(at(10)), a.use('u1', 'h1', 60n, at(11)), a.settle('h1'))
+    expect(used).toMatchObject({ posted: 0n, debt: 0n, grants: [] })
+  })
+  test('of credits that a hold reserves leaves nothing, and not less, to others', () => {
+    const held = [open, a.grant('g1', 100n, terms), a.hold('h1', 60n)]
+    given(...held)
+      .when(a.hold('h2', 1n, at(10)))
+      .refuses('insufficient_credits', { required: '1', available: '0', held: '60' })
+    given(...held, a.grant('g2', 65n), a.expire(at(10)))
+      .when(a.hold('h2', 6n, at(11)))
+      .refuses('insufficient_credits', { available: '5', held: '60' })
+  })
+  test('is booked with the next hold, which cannot keep credits alive by its overdraft', () => {
+    const broke = [a.openAccount(50n), a.grant('g1', 100n, terms)]
+    expect(after(...broke, a.hold('h1', 50n, at(10)))).toMatchObject({ posted: 0n, held: 50n })
+    given(...broke, a.hold('h1', 50n, at(10)))
+      .when(a.hold('h2', 1n, at(10)))
+      .refuses('insufficient_credits', { available: '0' })
+  })
   test('counts as gone at once in what is available', () => {
     const account = after(...granted)
     expect([availableAt(account, at(9)), availableAt(account, at(10))]).toEqual([107n, 7n])

@@ -90,15 +90,16 @@ always('nothing but an overrun takes the balance below its limit', (entries) => 
 })
 
 always('a hold is made exactly when it fits into what is available', (entries) => {
-  for (const { command, before } of entries) {
-    if (command.type !== 'HoldCredits') continue
+  for (const { command, event, before } of entries) {
+    if (command.type !== 'HoldCredits' || event.type !== 'CreditsHeld') continue
     const { amount, at } = command
     const available = availableAt(before, at)
     expect(amount <= (available > 0n ? available : 0n)).toBe(true)
     const holdId = 'another'
     const most = { ...command, holdId, amount: available > 0n ? available : 0n }
     const more = { ...most, amount: most.amount + 1n }
-    expect(refusalOf(accountDecider, before, most)).toHaveLength(1)
+    const made = expect.objectContaining({ type: 'CreditsHeld' })
+    expect(refusalOf(accountDecider, before, most)).toContainEqual(made)
     expect(refusalOf(accountDecider, before, more)).toMatchObject({ code: 'insufficient_credits' })
   }
 })
@@ -143,12 +144,22 @@ always(
   },
 )
 
-always('only a grant beyond its date expires, and never what a hold needs', (entries) => {
+always('only a grant beyond its date expires, and never what a hold reserves', (entries) => {
   for (const { command, event, before, after } of entries) {
-    if (event.type !== 'CreditsExpired' || command.type !== 'ExpireCredits') continue
+    if (event.type !== 'CreditsExpired') continue
+    if (!('at' in command)) throw new Error('an expiry has its time')
     const grant = before.grants.find(({ grantId }) => grantId === event.data.grantId)
     expect((grant?.expiresAt ?? '~') <= command.at).toBe(true)
-    expect(after.posted + after.overdraft >= after.held).toBe(true)
+    expect(after.posted >= after.held).toBe(true)
+    expect(availableAt(after, command.at)).toBe(availableAt(before, command.at))
+  }
+})
+
+always('a hold finds nothing that has expired, but what other holds reserve', (entries) => {
+  for (const { command, event, before } of entries) {
+    if (event.type !== 'CreditsHeld' || command.type !== 'HoldCredits') continue
+    const { posted, held, overdraft } = before
+    expect(availableAt(before, command.at)).toBe(posted - held + overdraft)
   }
 })
 
