@@ -190,6 +190,8 @@ export type JobCommand =
       readonly type: 'RequeueJob'
       readonly requeue: number
       readonly estimateMicro: string
+      /** When the hold was made that pays it; null when that is not open any more. */
+      readonly heldAt: string | null
       readonly at: string
     }
   | { readonly type: 'AbandonSubmission'; readonly at: string }
@@ -334,12 +336,22 @@ function enforceDeadline(job: Job, at: string): readonly JobEvent[] {
   return [{ type: 'JobExpired', data: { holdId: currentHold(job), finishedAt: at } }]
 }
 
+/**
+ * A hold waits so long for its requeue, ms; twice as long after it was made the rescuer gives it
+ * back. A tombstone, as for a submission, would be a hole in what the job's subscribers are told.
+ */
+const heldMsMax = 10_000
+
 function requeue(job: Job, command: Of<'RequeueJob'>): readonly JobEvent[] {
   if (job.requeues >= command.requeue) return []
   if (!isFinished(job.status) || job.status === 'succeeded') {
     throw new DomainError('conflict', `A job that is ${job.status} cannot be retried.`)
   }
-  const { requeue, estimateMicro, at } = command
+  const { requeue, estimateMicro, heldAt, at } = command
+  if (heldAt === null || Date.parse(at) - Date.parse(heldAt) > heldMsMax) {
+    const detail = 'The retry took too long and was given up; it can be made again.'
+    throw new DomainError('unavailable', detail, { abandoned: true })
+  }
   const deadlineAt = deadlineAfter(at, job.spec.deadlineSeconds)
   const { jobId, orgId, userId, jobType, priority } = job.spec
   const spec = { jobId, orgId, userId, jobType, priority }

@@ -58,8 +58,12 @@ export class RetryJobHandler implements ICommandHandler<RetryJob> {
     const { userId, jobType } = job.spec
     const subject = { userId, jobType, providers: [] }
     await admit(this.#runtime, { ...hold, userId }, subject, held)
-    const estimateMicro = amount.toString()
-    const command = { type: 'RequeueJob' as const, requeue, estimateMicro, at }
+    // Another retry may have made it before, or it may be given back by now.
+    const { state: account } = await pipelines.accounts.load(accountStream(context.orgId))
+    const open = account.holds.get(holdId)
+    const estimateMicro = (open?.remaining ?? amount).toString()
+    const paid = { requeue, estimateMicro, heldAt: open?.heldAt ?? null }
+    const command = { type: 'RequeueJob' as const, ...paid, at: isoTime(clock.now()) }
     const { state, revision } = await pipelines.jobs.handle(stream, command, context)
     return { state: existingJob(state), revision }
   }

@@ -98,10 +98,11 @@ export class Clients {
         throw new DomainError('conflict', 'It cannot be retried.')
       }
       const requeue = job.requeues + 1
-      const at = this.#now()
+      const heldAt = this.#now()
       const hold = { holdId: holdIdOf(jobId, requeue), amount: BigInt(estimateMicro) }
-      await this.#hold(pipelines, { ...hold, jobId, orgId, at })
-      const command = { type: 'RequeueJob' as const, requeue, estimateMicro, at }
+      await this.#hold(pipelines, { ...hold, jobId, orgId, at: heldAt })
+      const at = this.#now()
+      const command = { type: 'RequeueJob' as const, requeue, estimateMicro, heldAt, at }
       const context = this.#context(orgId, this.#world.ids.next())
       await pipelines.jobs.handle(jobStream(jobId), command, context)
     }).catch(onlyRefusals)

@@ -53,7 +53,7 @@ export const jobCommand: fc.Arbitrary<JobCommand> = fc.oneof(
   fc.constant(job.requestCancel),
   epoch.map(job.confirmCancel),
   time.map(job.enforceDeadline),
-  small(4).map(job.requeue),
+  small(4).map((number) => job.requeue(number)),
   fc.constant(job.abandon),
 )
 

@@ -143,10 +143,11 @@ export const confirmCancel = (epoch: number): JobCommand => ({
   at: at(9),
 })
 export const enforceDeadline = (time: string): JobCommand => ({ type: 'EnforceDeadline', at: time })
-export const requeue = (number: number): JobCommand => ({
+export const requeue = (number: number, heldAt: string | null = at(19)): JobCommand => ({
   type: 'RequeueJob',
   requeue: number,
   estimateMicro: '700',
+  heldAt,
   at: at(20),
 })
 export const abandon: JobCommand = { type: 'AbandonSubmission', at: at(9) }

@@ -175,7 +175,8 @@ export class MemoryWeir {
     const requeue = job.requeues + 1
     const estimateMicro = (callMicro * BigInt(calls)).toString()
     await this.hold({ ...job.spec, estimateMicro }, holdIdOf(jobId, requeue))
-    const command = { type: 'RequeueJob' as const, requeue, estimateMicro, at: this.#now() }
+    const [heldAt, at] = [this.#now(), this.#now()]
+    const command = { type: 'RequeueJob' as const, requeue, estimateMicro, heldAt, at }
     await this.pipelines.jobs.handle(jobStream(jobId), command, this.context('acme'))
   }
 

@@ -216,6 +216,19 @@ describe('a job refuses', () => {
   test.each(['queued', 'running', 'succeeded'] as const)('a requeue while %s', (status) => {
     given(histories[status]).when(a.requeue(1)).refuses('conflict')
   })
+  test('a requeue whose hold is given back by now, or may be at any moment', () => {
+    const late = { abandoned: true }
+    given(histories.failed).when(a.requeue(1, null)).refuses('unavailable', late)
+    given(histories.failed)
+      .when(a.requeue(1, at(9)))
+      .refuses('unavailable', late)
+    given(histories.failed)
+      .when(a.requeue(1, at(10)))
+      .then([a.requeued(1)])
+    given([...histories.failed, a.requeued(1)])
+      .when(a.requeue(1, null))
+      .doesNothing()
+  })
   test.each(finished)('to start when it is %s', (status) => {
     given(histories[status]).when(a.start(7)).refuses('conflict', { fenced: true })
   })
