@@ -15,6 +15,7 @@ import type { CallContext, CallOutcome, HandlerContext, JobOutcome } from './han
 import type { ProviderCall, StepContext } from './handlers/handler.ts'
 import type { JobType } from './handlers/job-type.ts'
 import { JobError } from './job-error.ts'
+import { jobInput } from './job-input.ts'
 import { openInput } from './open-input.ts'
 import type { Download } from './open-input.ts'
 import type { ProgressTeller } from './progress.ts'
@@ -107,7 +108,7 @@ export class JobAttempt {
     const { signal } = this.#stopping
     const stopWatching = this.#watchDeadline()
     try {
-      const input = await this.#input()
+      const input = await jobInput(this.#ports.objects, this.#job.spec)
       signal.throwIfAborted()
       return await this.#type.run(this.#context(input))
     } finally {
@@ -124,16 +125,6 @@ export class JobAttempt {
       if (!ended.signal.aborted) this.stop('deadline')
     })
     return () => ended.abort()
-  }
-
-  async #input(): Promise<unknown> {
-    const { input, inputKey } = this.#job.spec
-    if (inputKey === null) return input
-    const chunks: Uint8Array[] = []
-    const { body } = await this.#ports.objects.get(inputKey)
-    for await (const chunk of body) chunks.push(chunk)
-    const parsed: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'))
-    return parsed
   }
 
   #context(input: unknown): HandlerContext<unknown> {

@@ -121,8 +121,11 @@ function mapUnits<A, B>(units: Readonly<Record<string, A>>, to: (count: A) => B)
   return Object.fromEntries(Object.entries(units).map(([unit, count]) => [unit, to(count)]))
 }
 
+/** A call that was made, as far as plans ask. */
+export type Used = Pick<UsageRecorded['data'], 'provider' | 'units' | 'chargedMicro'>
+
 /** What is left of a plan after one call. */
-export function planAfter(planned: readonly Planned[], data: UsageRecorded['data']) {
+export function planAfter(planned: readonly Planned[], data: Used): readonly Planned[] {
   return planned.map((each): Planned => {
     if (each.provider !== data.provider) return each
     const units = Object.entries(each.units).map(([unit, count]): [string, bigint] => {

@@ -2,14 +2,19 @@ import { Inject } from '@nestjs/common'
 import { Command, CommandHandler } from '@nestjs/cqrs'
 import type { ICommandHandler } from '@nestjs/cqrs'
 import { accountStream } from '../../domain/account/account.ts'
+import type { Planned } from '../../domain/account/quota.ts'
 import { DomainError } from '../../domain/errors.ts'
 import { existingJob, holdIdOf, isFinished, jobStream } from '../../domain/job/job.ts'
 import type { Job } from '../../domain/job/job.ts'
 import type { CommandContext, Loaded } from '../../domain/pipeline/command-pipeline.ts'
 import { isoTime } from '../../domain/ports/clock.ts'
 import { maximum } from '../../domain/pricing/money.ts'
+import { priceBookStream, versionNumbered } from '../../domain/pricing/price-book.ts'
+import { jobInput } from '../../workers/job-input.ts'
 import { admit } from './admission.ts'
+import { estimateOf, planLeft } from './estimate.ts'
 import { jobCredits } from '../queries/get-credits.ts'
+import { usedBy } from '../queries/list-usage.ts'
 import { RUNTIME } from '../runtime.ts'
 import type { Runtime } from '../runtime.ts'
 
@@ -46,26 +51,45 @@ export class RetryJobHandler implements ICommandHandler<RetryJob> {
     if (!isFinished(job.status) || job.status === 'succeeded') {
       throw new DomainError('conflict', `A job that is ${job.status} cannot be retried.`)
     }
-    const now = clock.now()
-    const at = isoTime(now)
     const requeue = await this.#nextRequeue(jobId, job.requeues, context.orgId)
-    const amount = maximum(BigInt(job.spec.estimateMicro) - (await this.#charged(jobId)), 0n)
-    const holdId = holdIdOf(jobId, requeue)
-    const expiresAt = isoTime(now + holdMsMax)
-    const hold = { type: 'HoldCredits' as const, holdId, jobId, amount, at, expiresAt }
-    const held = { ...context, commandId: ids.derive('hold', holdId) }
-    // What is left of the job is not known by provider any more: nothing is planned there.
+    const hold = await this.#holdOfRest(job, requeue)
     const { userId, jobType } = job.spec
-    const subject = { userId, jobType, providers: [] }
-    await admit(this.#runtime, { ...hold, userId }, subject, held)
+    const providers = hold.planned.map(({ provider }) => provider)
+    const held = { ...context, commandId: ids.derive('hold', hold.holdId) }
+    await admit(this.#runtime, hold, { userId, jobType, providers }, held)
     // Another retry may have made it before, or it may be given back by now.
     const { state: account } = await pipelines.accounts.load(accountStream(context.orgId))
-    const open = account.holds.get(holdId)
-    const estimateMicro = (open?.remaining ?? amount).toString()
+    const open = account.holds.get(hold.holdId)
+    const estimateMicro = (open?.remaining ?? hold.amount).toString()
     const paid = { requeue, estimateMicro, heldAt: open?.heldAt ?? null }
     const command = { type: 'RequeueJob' as const, ...paid, at: isoTime(clock.now()) }
     const { state, revision } = await pipelines.jobs.handle(stream, command, context)
     return { state: existingJob(state), revision }
+  }
+
+  /** What is not paid yet of what admission has estimated. */
+  async #holdOfRest(job: Job, requeue: number) {
+    const { sql, clock } = this.#runtime
+    const { jobId, userId, estimateMicro } = job.spec
+    const amount = maximum(BigInt(estimateMicro) - (await this.#charged(jobId)), 0n)
+    const planned = planLeft(await this.#plan(job), await usedBy(sql, jobId))
+    const now = clock.now()
+    return {
+      type: 'HoldCredits' as const,
+      ...{ holdId: holdIdOf(jobId, requeue), jobId, amount, userId, planned },
+      ...{ at: isoTime(now), expiresAt: isoTime(now + holdMsMax) },
+    }
+  }
+
+  /** What the whole job uses; nothing when its type is gone, or takes such an input no more. */
+  async #plan({ spec }: Job): Promise<readonly Planned[]> {
+    const { pipelines, objects, jobTypes } = this.#runtime
+    const type = jobTypes.get(spec.jobType)
+    if (!type) return []
+    const input = await jobInput(objects, spec)
+    if (type.validate(input).length > 0) return []
+    const { state: book } = await pipelines.priceBook.load(priceBookStream)
+    return estimateOf(versionNumbered(book, spec.priceVersion), type.estimate(input)).planned
   }
 
   /**

@@ -1,24 +1,21 @@
 import { Inject } from '@nestjs/common'
 import { Command, CommandHandler } from '@nestjs/cqrs'
 import type { ICommandHandler } from '@nestjs/cqrs'
-import type { Planned } from '../../domain/account/quota.ts'
 import { type DomainError, invalid } from '../../domain/errors.ts'
 import { deadlineAfter, existingJob, jobStream } from '../../domain/job/job.ts'
 import type { Job } from '../../domain/job/job.ts'
 import type { JobSpec } from '../../domain/job/job-events.ts'
 import type { CommandContext, Loaded } from '../../domain/pipeline/command-pipeline.ts'
 import { isoTime } from '../../domain/ports/clock.ts'
-import { storedAmount } from '../../domain/pricing/money.ts'
-import { priceBookStream, priceCall, versionAt } from '../../domain/pricing/price-book.ts'
-import type { PriceBook } from '../../domain/pricing/price-book.ts'
+import { priceBookStream, versionAt } from '../../domain/pricing/price-book.ts'
 import { isUploadId, uploadKey, uploadUsableUntil } from '../../domain/upload/upload-key.ts'
-import type { EstimatedCall } from '../../workers/handlers/handler.ts'
 import type { JobType } from '../../workers/handlers/job-type.ts'
 import { parseTime } from '../http/envelope.ts'
 import { RUNTIME } from '../runtime.ts'
 import type { Runtime } from '../runtime.ts'
 import { admit } from './admission.ts'
 import type { Allowance } from '../http/rate-limit-headers.ts'
+import { estimateOf } from './estimate.ts'
 import { metadataLengthMax } from './job-request.ts'
 import type { JobRequest } from './job-request.ts'
 import { requireCallable } from './webhook-url.ts'
@@ -87,7 +84,9 @@ export class SubmitJobHandler implements ICommandHandler<SubmitJob> {
     const runAt = runAtMs !== null && runAtMs > now ? isoTime(runAtMs) : null
     const { state: book } = await pipelines.priceBook.load(priceBookStream)
     const deadlineSeconds = request.deadlineSeconds ?? null
-    const { planned, ...price } = estimate(book, calls, submittedAt)
+    const version = versionAt(book, submittedAt)
+    const { amount, planned } = estimateOf(version, calls)
+    const price = { estimateMicro: amount.toString(), priceVersion: version?.version ?? 0 }
     const spec: JobSpec = {
       ...{ jobId, orgId: context.orgId, userId: request.userId ?? null, jobType: type.type },
       ...(await this.#keepInput(jobId, request)),
@@ -128,25 +127,6 @@ export class SubmitJobHandler implements ICommandHandler<SubmitJob> {
       throw invalid('invalid_input', [{ pointer: `/input/${member}`, detail }])
     }
   }
-}
-
-/** The most that a job can cost, at the prices in force, and at whom. */
-function estimate(book: PriceBook, calls: readonly EstimatedCall[], at: string) {
-  const version = versionAt(book, at)
-  const byProvider = new Map<string, { amount: bigint; units: Record<string, bigint> }>()
-  let sum = 0n
-  for (const call of calls) {
-    const { chargedMicro } = priceCall(version, call)
-    sum += chargedMicro
-    const part = byProvider.get(call.provider) ?? { amount: 0n, units: {} }
-    byProvider.set(call.provider, part)
-    part.amount += chargedMicro
-    for (const [unit, count] of Object.entries(call.units)) {
-      part.units[unit] = (part.units[unit] ?? 0n) + storedAmount(count)
-    }
-  }
-  const planned = [...byProvider].map(([provider, part]): Planned => ({ provider, ...part }))
-  return { estimateMicro: sum.toString(), priceVersion: version?.version ?? 0, planned }
 }
 
 function holdEnd({ deadlineAt, submittedAt }: JobSpec): string {

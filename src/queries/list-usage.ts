@@ -1,3 +1,4 @@
+import type { Used } from '../../domain/account/quota.ts'
 import { invalid } from '../../domain/errors.ts'
 import type { JsonObject } from '../../domain/json.ts'
 import { page, pageRequest, textParam, timeParam } from '../http/paging.ts'
@@ -55,6 +56,13 @@ export async function listUsage(sql: Sql, orgId: string, query: Query): Promise<
     (row) => [row.at, row.usageId],
     (row) => row,
   )
+}
+
+/** The calls that a job has made, as far as the read model knows. */
+export function usedBy(sql: Sql, jobId: string): Promise<readonly Used[]> {
+  const text = `SELECT provider, units, charged_micro::text AS "chargedMicro"
+    FROM usage_entry WHERE job_id = $1`
+  return sql<Used>('job-usage', text, [jobId])
 }
 
 const groups = {

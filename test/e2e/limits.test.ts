@@ -127,6 +127,23 @@ describe('a quota', () => {
     const { json } = await api.get('/v1/limits')
     expect(json).toMatchObject({ status: 'active', limits: [{ used: 3, max: 3 }] })
   })
+
+  test('of units counts what a retry has left to do', async () => {
+    const org = await used.newOrg({ credits: 10_000_000n })
+    const { json } = await submit(org.api, {
+      steps: 3,
+      fail: { atStep: 2, times: 1, retryable: false },
+    })
+    await org.api.until(json.jobId, 'failed')
+    const units = { scope: 'org', kind: 'units', unit: 'requests', window: 'month' }
+    await setLimits(org, { ...units, max: 2 })
+    const problem = expectProblem(await org.api.retry(json.jobId), 429, 'quota_exceeded')
+    expect(problem).toMatchObject({ used: 1 })
+    await setLimits(org, { ...units, max: 3 })
+    expectStatus(await org.api.retry(json.jobId), 202)
+    expectProblem(await submit(org.api), 429, 'quota_exceeded')
+    await org.api.until(json.jobId, 'succeeded')
+  })
 })
 
 test('no more jobs run at the same time than the limit says', async () => {
