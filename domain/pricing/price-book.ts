@@ -90,6 +90,7 @@ export function decide(book: PriceBook, command: PublishPrice): readonly PriceBo
   }
   const errors: FieldError[] = []
   const prices = command.prices.map((line, index) => toPrice(line, `/prices/${index}`, errors))
+  errors.push(...repeated(prices))
   if (errors.length > 0) throw invalid('invalid_input', errors)
   const { version, effectiveAt, reason } = command
   const previous = book.versions.at(-1)?.prices ?? []
@@ -115,6 +116,17 @@ function toPrice(line: PriceLine, pointer: string, errors: FieldError[]): Price 
     costPicoUsd: String(cost ?? 0n),
     pricePicoCredits: String(price ?? 0n),
   }
+}
+
+/** Of two prices for the same nobody could say which one holds. */
+function repeated(prices: readonly Price[]): readonly FieldError[] {
+  const known = new Set<string>()
+  return prices.flatMap(({ provider, model, unit }, index) => {
+    const what = JSON.stringify([provider, model, unit])
+    if (known.has(what)) return [{ pointer: `/prices/${index}`, detail: 'is there twice' }]
+    known.add(what)
+    return []
+  })
 }
 
 // Arithmetic

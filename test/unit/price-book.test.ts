@@ -64,7 +64,7 @@ describe('the price book', () => {
       .refuses('conflict')
   })
   test('refuses what is not a decimal, naming every wrong member', () => {
-    const wrong = { ...sandbox, costUsd: '3e-8', priceCredits: '-1' }
+    const wrong = { ...sandbox, unit: 'images', costUsd: '3e-8', priceCredits: '-1' }
     const detail = 'must be a decimal string with at most 12 places, e.g. "0.000003"'
     const errors = ['/prices/1/costUsd', '/prices/1/priceCredits'].map((pointer) => ({
       pointer,
@@ -73,6 +73,12 @@ describe('the price book', () => {
     given([])
       .when(publish(1, [sandbox, wrong]))
       .refuses('invalid_input', { errors })
+  })
+  test('refuses two prices for the same unit of the same model', () => {
+    const dear = { ...sandbox, priceCredits: '5' }
+    given([])
+      .when(publish(1, [sandbox, { ...dear, model: 'm1' }, { ...dear, unit: 'images' }, dear]))
+      .refuses('invalid_input', { errors: [{ pointer: '/prices/3', detail: 'is there twice' }] })
   })
   test('has the version that is in force at a time', () => {
     const book = given([published(1), published(2)]).state
