@@ -352,7 +352,7 @@ function onceExpired(account: Account, at: string, decideOn: Decides): readonly 
 function hold(account: Account, command: Of<'HoldCredits'>): readonly AccountEvent[] {
   const { holdId, jobId, amount, at, expiresAt, userId = null, planned = [] } = command
   if (account.holds.has(holdId) || account.closed.usageIds.has(holdId)) return []
-  assert(amount >= 0n && amount <= amountMicroMax, 'a hold is not negative and bounded')
+  assert(amount >= 0n, 'a hold is not negative')
   const { standing, quota } = account
   requireAdmission(standing, command.standingVersion)
   const wanted = { userId, planned, remaining: amount, at, orgHeld: account.held }

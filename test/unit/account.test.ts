@@ -206,6 +206,12 @@ describe('a hold', () => {
     given(a.openAccount(50n)).when(a.hold('h1', 51n)).refuses('insufficient_credits')
     expect(after(a.openAccount(50n), a.hold('h1', 50n))).toMatchObject({ held: 50n, posted: 0n })
   })
+  test('is refused like any other when it is larger than anything that can be granted', () => {
+    const required = 10n ** 24n
+    given(...rich)
+      .when(a.hold('h1', required))
+      .refuses('insufficient_credits', { required: required.toString(), available: '1000' })
+  })
   test('of nothing is made on an empty account', () => {
     expect(after(open, a.hold('h1', 0n)).holds.has('h1')).toBe(true)
   })
