@@ -12,9 +12,9 @@ import type { Loop, LoopReport } from './loop.ts'
 import { repeat } from './repeat.ts'
 import type { Turn } from './repeat.ts'
 
-/** How often the rescuer looks for jobs, ms. */
+/** How often the rescuer looks for jobs, and for credits that the balance should not show, ms. */
 const everyMs = 1_000
-/** How often it looks for money and for what can be forgotten, which is never urgent, ms. */
+/** How often it looks for stranded holds and for what can be forgotten, which is not urgent, ms. */
 const moneyEveryMs = 5_000
 /** Things looked at in one turn. */
 const batchMax = 200
@@ -63,11 +63,11 @@ export class Rescuer {
     const now = clock.now()
     await this.#each(await leases.expired(now, batchMax), (lease) => this.#endLease(lease))
     await this.#each(await leases.overdue(now, batchMax), (jobId) => this.#enforceDeadline(jobId))
+    const orgs = await holds.orgsWithExpiredCredits(isoTime(now), batchMax)
+    await this.#each(orgs, (orgId) => this.#expireCredits(orgId))
     if (now < this.#moneyAt) return 'idle'
     const stranded = await holds.stranded(isoTime(now - strandedAfterMs), batchMax)
     await this.#each(stranded, (hold) => this.#releaseHold(hold))
-    const orgs = await holds.orgsWithExpiredCredits(isoTime(now), batchMax)
-    await this.#each(orgs, (orgId) => this.#expireCredits(orgId))
     await leases.forget(100 * batchMax)
     this.#moneyAt = now + moneyEveryMs
     return 'idle'

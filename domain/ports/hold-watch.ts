@@ -10,6 +10,6 @@ export abstract class HoldWatch {
   /** Open holds made before `before` (ISO 8601) whose job is not in the queue. */
   abstract stranded(before: string, limit: number): Promise<readonly StrandedHold[]>
 
-  /** Orgs that have credits whose time is over. */
+  /** Orgs that have credits whose time is over, and that open holds do not reserve all of. */
   abstract orgsWithExpiredCredits(now: string, limit: number): Promise<readonly string[]>
 }

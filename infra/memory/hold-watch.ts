@@ -7,8 +7,10 @@ export type WatchedRows = {
   readonly holds: () => readonly Row[]
   readonly queue: () => readonly Row[]
   readonly grants: () => readonly Row[]
+  readonly balances: () => readonly Row[]
 }
 
+type Balance = { readonly orgId: string; readonly posted: string; readonly held: string }
 type Hold = StrandedHold & { readonly heldAt: string; readonly isOpen: boolean }
 type Grant = {
   readonly orgId: string
@@ -40,6 +42,10 @@ export class MemoryHoldWatch extends HoldWatch {
     const expired = grants.filter(
       ({ expiresAt, remaining }) => expiresAt !== null && expiresAt <= now && remaining !== '0',
     )
-    return [...new Set(expired.map(({ orgId }) => orgId))].slice(0, limit)
+    const balances = this.#rows.balances() as unknown as readonly Balance[]
+    const free = balances.filter(({ posted, held }) => BigInt(posted) > BigInt(held))
+    const withFree = new Set(free.map(({ orgId }) => orgId))
+    const orgs = new Set(expired.map(({ orgId }) => orgId))
+    return [...orgs].filter((orgId) => withFree.has(orgId)).slice(0, limit)
   }
 }

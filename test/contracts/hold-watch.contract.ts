@@ -3,8 +3,10 @@ import { describe, expect, test } from '@jest/globals'
 import type { HoldWatch } from '../../domain/ports/hold-watch.ts'
 import type { ReadModelStore, TableChange } from '../../domain/ports/read-model-store.ts'
 import {
+  accountBalanceTable,
   creditGrantTable,
   creditHoldTable,
+  type AccountBalanceRow,
   type CreditGrantRow,
   type CreditHoldRow,
 } from '../../projections/balance.ts'
@@ -31,6 +33,11 @@ function queued(orgId: string, jobId: string): JobQueueRow {
 function grant(orgId: string, expiresAt: string | null, remaining = '10'): CreditGrantRow {
   const about = { kind: 'purchase', priority: 100, reason: 'bought', grantedAt: at(0) }
   return { grantId: randomUUID(), orgId, amount: '10', remaining, expiresAt, ...about }
+}
+
+function balance(orgId: string, posted: string, held = '0'): AccountBalanceRow {
+  const about = { name: orgId, status: 'active' as const, throttledUntil: null }
+  return { orgId, posted, held, overdraft: '90', revision: 1, openedAt: at(0), ...about }
 }
 
 /** What every watch over stuck money promises. Rows are written through the read-model store. */
@@ -72,6 +79,11 @@ export function holdWatchContract(given: () => HoldWatchWorld): void {
       const [over, spent, later, never] = ['over', 'spent', 'later', 'never'].map(
         (name) => `${name}-${randomUUID()}`,
       ) as [string, string, string, string]
+      const orgIds = [over, spent, later, never]
+      await put(
+        accountBalanceTable,
+        orgIds.map((orgId) => balance(orgId, '9'.repeat(31))),
+      )
       await put(creditGrantTable, [
         grant(over, at(30)),
         grant(over, at(20), '9'.repeat(30)),
@@ -80,14 +92,27 @@ export function holdWatchContract(given: () => HoldWatchWorld): void {
         grant(never, null),
       ])
       const found = await given().holds.orgsWithExpiredCredits(at(30), 1_000)
-      const mine = found.filter((orgId) => [over, spent, later, never].includes(orgId))
-      expect(mine).toEqual([over])
+      expect(found.filter((orgId) => orgIds.includes(orgId))).toEqual([over])
+    })
+
+    test('that are all reserved are left alone, and keep nobody else waiting', async () => {
+      const [reserved, partly] = [randomUUID(), randomUUID()]
+      await put(accountBalanceTable, [balance(reserved, '10', '10'), balance(partly, '10', '9')])
+      await put(creditGrantTable, [grant(reserved, at(1)), grant(partly, at(1))])
+      const found = await given().holds.orgsWithExpiredCredits(at(30), 1_000)
+      const both: readonly string[] = [reserved, partly]
+      expect(found.filter((orgId) => both.includes(orgId))).toEqual([partly])
     })
 
     test('come as many as asked for', async () => {
+      const orgIds = [1, 2, 3].map(() => randomUUID())
+      await put(
+        accountBalanceTable,
+        orgIds.map((orgId) => balance(orgId, '10')),
+      )
       await put(
         creditGrantTable,
-        [1, 2, 3].map(() => grant(randomUUID(), at(1))),
+        orgIds.map((orgId) => grant(orgId, at(1))),
       )
       expect(await given().holds.orgsWithExpiredCredits(at(30), 2)).toHaveLength(2)
     })

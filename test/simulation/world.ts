@@ -21,7 +21,11 @@ import { MemorySignals } from '../../infra/memory/signals.ts'
 import { MemorySnapshotStore } from '../../infra/memory/snapshot-store.ts'
 import { MemoryWebhookTransport } from '../../infra/memory/webhook-transport.ts'
 import { SimulatedIds } from '../../infra/simulated/ids.ts'
-import { creditGrantTable, creditHoldTable } from '../../projections/balance.ts'
+import {
+  accountBalanceTable,
+  creditGrantTable,
+  creditHoldTable,
+} from '../../projections/balance.ts'
 import type { HoleAlarm } from '../../projections/hole-alarm.ts'
 import { jobQueueTable } from '../../projections/job-queue.ts'
 import { projections } from '../../projections/registry.ts'
@@ -94,6 +98,7 @@ export class World {
     holds: () => this.rows.all(creditHoldTable),
     queue: () => this.rows.all(jobQueueTable),
     grants: () => this.rows.all(creditGrantTable),
+    balances: () => this.rows.all(accountBalanceTable),
   })
   #started = 0
 

@@ -22,7 +22,11 @@ import { MemorySignals } from '../../infra/memory/signals.ts'
 import { MemorySnapshotStore } from '../../infra/memory/snapshot-store.ts'
 import { SimulatedClock } from '../../infra/simulated/clock.ts'
 import { SimulatedIds } from '../../infra/simulated/ids.ts'
-import { creditGrantTable, creditHoldTable } from '../../projections/balance.ts'
+import {
+  accountBalanceTable,
+  creditGrantTable,
+  creditHoldTable,
+} from '../../projections/balance.ts'
 import { concurrencyLimitTable } from '../../projections/concurrency-limit.ts'
 import { jobQueueTable } from '../../projections/job-queue.ts'
 import { projections } from '../../projections/registry.ts'
@@ -86,6 +90,7 @@ export class MemoryWeir {
     holds: () => this.readModels.all(creditHoldTable),
     queue: () => this.readModels.all(jobQueueTable),
     grants: () => this.readModels.all(creditGrantTable),
+    balances: () => this.readModels.all(accountBalanceTable),
   })
   readonly projections = projections({ alarm: noAlarm, publicUrl: 'http://weir.test' })
   /** The api's. */
