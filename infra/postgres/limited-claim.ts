@@ -8,6 +8,11 @@ import { inTransaction } from './transaction.ts'
 const claimLockKey = (0x43n << 56n).toString()
 /** Pages of candidates that one claim looks at: each finds at least one without room. */
 const pagesMax = 50
+/**
+ * Candidates of a page at least. With one free slot a page of one would find one user without room,
+ * and 50 users who wait at the head of the queue would hide everybody behind them.
+ */
+const pageRowsMin = 100
 
 // $1 orgs. A lease counts from its claim until it is given back.
 const runningStatement = `
@@ -69,6 +74,7 @@ async function slotsOf(client: pg.PoolClient, { now, providers }: Claim): Promis
 
 async function choose(client: pg.PoolClient, claim: Claim, slots: Slots) {
   const { jobTypes, limit, now } = claim
+  const pageRows = Math.max(limit, pageRowsMin)
   const chosen: Candidate[] = []
   for (let page = 0; page < pagesMax && chosen.length < limit; page += 1) {
     const known = chosen.map((row) => row.job_id)
@@ -76,12 +82,12 @@ async function choose(client: pg.PoolClient, claim: Claim, slots: Slots) {
     const { rows } = await client.query<Candidate>({
       name: 'claim-candidates',
       text: candidatesStatement,
-      values: [jobTypes, limit, new Date(now), known, orgs, users, types],
+      values: [jobTypes, pageRows, new Date(now), known, orgs, users, types],
     })
     for (const row of rows) {
       if (chosen.length < limit && slots.take(toRunner(row))) chosen.push(row)
     }
-    if (rows.length < limit) break
+    if (rows.length < pageRows) break
   }
   return chosen
 }

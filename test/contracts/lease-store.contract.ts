@@ -254,6 +254,20 @@ function limiting(given: () => LeaseWorld): void {
       expect(jobIds(await claim(world, { limit: 1 }))).toEqual([behind.jobId])
       await unlimit(orgId)
     })
+
+    test('many users without room do not hide what stands behind them', async () => {
+      const world = newWorld()
+      const orgId = randomUUID()
+      const users = Array.from({ length: 60 }, (_, n) => `user-${n}`)
+      const ofEach = (turn: number) => users.map((userId) => queued(world, { orgId, userId, turn }))
+      await limit(orgId, { scope: 'user', max: 1 })
+      await put(...ofEach(1))
+      expect(await claim(world, { limit: 60 })).toHaveLength(60)
+      const behind = queued(world, { turn: 3 })
+      await put(...ofEach(2), behind)
+      expect(jobIds(await claim(world, { limit: 1 }))).toEqual([behind.jobId])
+      await unlimit(orgId)
+    })
   })
 }
 
