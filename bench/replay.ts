@@ -1,4 +1,4 @@
-// Replays a log into all read models, and rebuilds each, next to one ordered reading of the same log:
+// Replays a log into all read models, and rebuilds each, next to one ordered reading of that log:
 //
 //   npm run build && npx tsc -p bench/tsconfig.json --noCheck
 //   node dist/bench/bench/replay.js [events]
