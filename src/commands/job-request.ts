@@ -1,7 +1,9 @@
 import type { Priority } from '../../domain/job/job-events.ts'
 import type { JsonObject } from '../../domain/json.ts'
 import { publicEventTypes } from '../../domain/catalog.ts'
-import { envelope } from '../http/envelope.ts'
+import { invalid } from '../../domain/errors.ts'
+import { isoTime } from '../../domain/ports/clock.ts'
+import { envelope, parseTime } from '../http/envelope.ts'
 
 /** Longest `userId`, characters. */
 export const userIdLengthMax = 128
@@ -9,6 +11,8 @@ export const userIdLengthMax = 128
 export const metadataLengthMax = 16_384
 /** Longest deadline: 30 days. */
 export const deadlineSecondsMax = 2_592_000
+/** How far ahead a job may be put: a hundred years, so that its deadline can be stored too, ms. */
+const runAheadMsMax = 36_525 * 86_400_000
 /** Jobs in one batch. */
 export const batchJobsMax = 1_000
 
@@ -63,7 +67,7 @@ export const jobRequestSchema = {
     metadata: { type: 'object', description: 'Yours; at most 16 KB.' },
     runAt: {
       ...{ type: ['string', 'null'], format: 'time' },
-      description: 'Not before this time; without a zone it is UTC.',
+      description: 'Not before this time, within a hundred years; without a zone it is UTC.',
     },
     deadlineSeconds: {
       ...{ type: ['integer', 'null'], minimum: 1, maximum: deadlineSecondsMax },
@@ -74,3 +78,14 @@ export const jobRequestSchema = {
 } as const
 
 export const jobRequest = envelope<JobRequest>(jobRequestSchema)
+
+/** When the job may start; null for at once. @throws DomainError when that is too far */
+export function runAtOf({ runAt }: Pick<JobRequest, 'runAt'>, now: number): string | null {
+  const ms = runAt ? parseTime(runAt) : null
+  if (ms === null || ms <= now) return null
+  if (ms > now + runAheadMsMax) {
+    const detail = 'must be within a hundred years'
+    throw invalid('invalid_request', [{ pointer: '/runAt', detail }])
+  }
+  return isoTime(ms)
+}

@@ -10,13 +10,12 @@ import { isoTime } from '../../domain/ports/clock.ts'
 import { priceBookStream, versionAt } from '../../domain/pricing/price-book.ts'
 import { isUploadId, uploadKey, uploadUsableUntil } from '../../domain/upload/upload-key.ts'
 import type { JobType } from '../../workers/handlers/job-type.ts'
-import { parseTime } from '../http/envelope.ts'
 import { RUNTIME } from '../runtime.ts'
 import type { Runtime } from '../runtime.ts'
 import { admit } from './admission.ts'
 import type { Allowance } from '../http/rate-limit-headers.ts'
 import { estimateOf } from './estimate.ts'
-import { metadataLengthMax } from './job-request.ts'
+import { metadataLengthMax, runAtOf } from './job-request.ts'
 import type { JobRequest } from './job-request.ts'
 import { requireCallable } from './webhook-url.ts'
 
@@ -80,8 +79,7 @@ export class SubmitJobHandler implements ICommandHandler<SubmitJob> {
     await this.#checkSources(type, request, context.orgId)
     const now = clock.now()
     const submittedAt = isoTime(now)
-    const runAtMs = request.runAt ? parseTime(request.runAt) : null
-    const runAt = runAtMs !== null && runAtMs > now ? isoTime(runAtMs) : null
+    const runAt = runAtOf(request, now)
     const { state: book } = await pipelines.priceBook.load(priceBookStream)
     const deadlineSeconds = request.deadlineSeconds ?? null
     const version = versionAt(book, submittedAt)

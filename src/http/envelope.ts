@@ -2,7 +2,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { ErrorObject } from 'ajv/dist/2020.js'
 import { invalid } from '../../domain/errors.ts'
 import type { FieldError } from '../../domain/errors.ts'
-import { firstTime, lastTime } from '../../domain/ports/clock.ts'
+import { firstTime, isoTime, lastTime } from '../../domain/ports/clock.ts'
 
 const ajv = new Ajv2020({ allErrors: true, strict: true, allowUnionTypes: true })
 
@@ -23,10 +23,16 @@ const [firstMs, lastMs] = [Date.parse(firstTime), Date.parse(lastTime)]
  * zone moves out of the years 1 to 9999 is none either: nothing behind this could store it.
  */
 export function parseTime(text: string): number | null {
-  if (!timePattern.test(text)) return null
+  if (!timePattern.test(text) || !isDay(text.slice(0, 10))) return null
   const hasZone = /(Z|[+-]\d\d:?\d\d)$/.test(text) && text.length > 10
   const ms = Date.parse(hasZone || text.length === 10 ? text : `${text}Z`)
   return ms >= firstMs && ms <= lastMs ? ms : null
+}
+
+/** JavaScript takes the 30th of February for the 2nd of March. */
+function isDay(text: string): boolean {
+  const midnight = Date.parse(`${text}T00:00:00Z`)
+  return !Number.isNaN(midnight) && isoTime(midnight).startsWith(text)
 }
 
 /**

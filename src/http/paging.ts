@@ -62,7 +62,10 @@ export function limitParam(query: Query): number {
 export type SortKind = 'time' | 'number' | 'text'
 
 const sortKinds: Readonly<Record<SortKind, (value: string) => boolean>> = {
-  time: (value) => parseTime(value) !== null,
+  time: (value) => {
+    const ms = parseTime(value)
+    return ms !== null && isoTime(ms) === value
+  },
   number: (value) => /^\d{1,13}$/.test(value),
   text: (value) => value !== '',
 }
