@@ -8,6 +8,7 @@ import { DomainError } from '../../domain/errors.ts'
 import type { JobEventView } from '../../domain/job/job-view.ts'
 import { Authenticator } from '../http/authenticator.ts'
 import type { Tenant } from '../http/authenticator.ts'
+import { tokenLengthMax } from '../http/credentials.ts'
 import { refusalOf } from '../http/problem.ts'
 import { RUNTIME } from '../runtime.ts'
 import type { Runtime } from '../runtime.ts'
@@ -88,7 +89,7 @@ export class Gateway {
   async #admit(socket: Socket): Promise<void> {
     const { token }: { token?: unknown } = socket.handshake.auth
     const principal = await this.#authenticator.authenticate(
-      typeof token === 'string' && token.length <= 5_000 ? token : null,
+      typeof token === 'string' && token.length <= tokenLengthMax ? token : null,
     )
     if (principal.kind === 'operator') {
       throw new DomainError('forbidden', 'Sockets belong to organisations.')
