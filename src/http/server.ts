@@ -9,6 +9,7 @@ import { Gateway } from '../realtime/gateway.ts'
 import { Channels } from '../realtime/channels.ts'
 import type { Runtime } from '../runtime.ts'
 import { Authenticator, bearerToken } from './authenticator.ts'
+import { corsOptions } from './cors.ts'
 import { intakeOptions, limitIntake } from './intake.ts'
 import { parseJsonBody } from './json-body.ts'
 import { registerObjectRoutes } from './objects.ts'
@@ -59,9 +60,7 @@ export async function startServer(runtime: Runtime): Promise<RunningServer> {
   const adapter = new FastifyAdapter(instance)
   const module = AppModule.of(runtime)
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, options)
-  if (config.corsOrigins.length > 0) {
-    app.enableCors({ origin: [...config.corsOrigins], exposedHeaders: exposedHeaders })
-  }
+  if (config.corsOrigins.length > 0) app.enableCors(corsOptions(config.corsOrigins))
   await app.init()
   const unlisten = await app.get(Authenticator).listen()
   const channels = app.get(Channels)
@@ -80,16 +79,6 @@ export async function startServer(runtime: Runtime): Promise<RunningServer> {
     },
   }
 }
-
-const exposedHeaders = [
-  'location',
-  'idempotent-replayed',
-  'preference-applied',
-  'x-request-id',
-  'retry-after',
-  'ratelimit',
-  'ratelimit-policy',
-]
 
 /** What holds for every request, whoever answers it. */
 function prepare(instance: FastifyInstance, runtime: Runtime): void {

@@ -8,6 +8,7 @@ import type { JsonObject } from '../../domain/json.ts'
 import { AppModule } from '../../src/app.module.ts'
 import { jobRequest } from '../../src/commands/job-request.ts'
 import type { Access } from '../../src/http/access.ts'
+import { corsOptions } from '../../src/http/cors.ts'
 import { registerObjectRoutes } from '../../src/http/objects.ts'
 import { docsPage } from '../../src/http/openapi/docs-page.ts'
 import { openApiDocument } from '../../src/http/openapi/document.ts'
@@ -94,6 +95,11 @@ describe('the OpenAPI document', () => {
   test('describes the routes that there are, and no other', async () => {
     const there = [...nestRoutes().map(({ name }) => name), ...(await objectRoutes())].sort()
     expect(operations.map(({ name }) => name).sort()).toEqual(there)
+  })
+
+  test('has no method that pages of other origins may not use', () => {
+    const used = new Set(operations.map(({ name }) => name.split(' ')[0]))
+    expect(corsOptions([]).methods).toEqual(expect.arrayContaining([...used]))
   })
 
   test.each(nestRoutes())('says who may call $name', ({ name, access }) => {
