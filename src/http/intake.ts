@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
+import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { DomainError, errorTable } from '../../domain/errors.ts'
 import type { ErrorCode } from '../../domain/errors.ts'
@@ -62,11 +63,13 @@ export function limitIntake(
   instance.addHook('preParsing', async (request, reply, payload) => {
     if (!hasBody(request) || request.routeOptions.url === streamedRoute) return payload
     const bytes = announcedBytes(request)
-    if (bytes > smallBodyBytes) {
+    const admit = async (): Promise<void> => {
       await identify(request)
       large.take(bytes)
       reply.raw.once('close', () => large.giveBack(bytes))
     }
+    const isAnnounced = request.headers['content-length'] !== undefined
+    if (isAnnounced && bytes > smallBodyBytes) await admit()
     const whole = new AbortController()
     const end = (): void => whole.abort(arrived)
     payload.once('end', end)
@@ -75,8 +78,21 @@ export function limitIntake(
       // The parser still waits; whoever sends this slowly is told why, and cut off.
       if (!whole.signal.aborted) answerLate(request.raw.socket)
     })
-    return payload
+    // What is refused is still to be answered: its connection is not torn down.
+    const chunks = (): AsyncIterable<Buffer> => payload.iterator({ destroyOnReturn: false })
+    return isAnnounced ? payload : Readable.from(small(chunks(), admit), { objectMode: false })
   })
+}
+
+/** Passes on a body of unknown length, and asks before it becomes a large one. */
+async function* small(chunks: AsyncIterable<Buffer>, admit: () => Promise<void>) {
+  let bytes = 0
+  for await (const chunk of chunks) {
+    const wasSmall = bytes <= smallBodyBytes
+    bytes += chunk.length
+    if (wasSmall && bytes > smallBodyBytes) await admit()
+    yield chunk
+  }
 }
 
 /** Counts the bytes of large bodies. */
@@ -100,7 +116,7 @@ function hasBody({ headers }: FastifyRequest): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
-/** Of a body in chunks nobody knows how large it becomes. */
+/** Of a body in chunks nobody knows how large it becomes: as large as one may be. */
 function announcedBytes({ headers }: FastifyRequest): number {
   const length = headers['content-length']
   return length === undefined ? bodyBytesMax : Math.min(Number(length), bodyBytesMax)

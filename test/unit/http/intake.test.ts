@@ -1,0 +1,82 @@
+import { once } from 'node:events'
+import { request } from 'node:http'
+import type { ClientRequest, IncomingMessage } from 'node:http'
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { fastify } from 'fastify'
+import type { FastifyInstance } from 'fastify'
+import { DomainError, errorTable } from '../../../domain/errors.ts'
+import { SystemClock } from '../../../infra/system/clock.ts'
+import { intakeOptions, limitIntake } from '../../../src/http/intake.ts'
+import { waitFor } from '../../support/wait-for.ts'
+
+// Bodies in chunks: nobody says before how large they are.
+
+/** As many as a busy client may have under way. */
+const many = 40
+const large = 'x'.repeat(100_000)
+let instance: FastifyInstance
+let url: string
+let arrived: number
+
+beforeEach(async () => {
+  arrived = 0
+  instance = fastify(intakeOptions)
+  instance.addHook('onRequest', async () => {
+    arrived += 1
+  })
+  instance.setErrorHandler((error, _request, reply) => {
+    const code = error instanceof DomainError ? error.code : 'internal'
+    return reply.status(errorTable[code].status).send(code)
+  })
+  limitIntake(instance, { clock: new SystemClock() }, async ({ headers }) => {
+    if (headers.authorization === undefined) throw new DomainError('unauthenticated', 'Who?')
+  })
+  instance.post('/', async ({ body }) => JSON.stringify(body).length)
+  url = await instance.listen({ host: '127.0.0.1', port: 0 })
+})
+
+afterEach(async () => {
+  await instance.close()
+})
+
+type Sent = { readonly sent: ClientRequest; readonly status: Promise<number | undefined> }
+
+/** Begins a body in chunks; nothing of it is the end. */
+function begin(body: string, headers: Readonly<Record<string, string>> = {}): Sent {
+  const type = { 'content-type': 'application/json', 'transfer-encoding': 'chunked' }
+  const sent = request(url, { method: 'POST', agent: false, headers: { ...type, ...headers } })
+  const status = once(sent, 'response').then((response) => {
+    const [answer] = response as [IncomingMessage]
+    answer.resume()
+    return answer.statusCode
+  })
+  sent.write(body)
+  return { sent, status }
+}
+
+test('many small ones at the same time are all taken', async () => {
+  const all = Array.from({ length: many }, () => begin('{"a":'))
+  await waitFor('all to be there', () => arrived === many)
+  for (const { sent } of all) sent.end('1}')
+  const statuses = await Promise.all(all.map(({ status }) => status))
+  expect(statuses).toEqual(all.map(() => 200))
+})
+
+test('one that becomes large is taken from somebody who is known', async () => {
+  const known = begin(`{"a":"${large}`, { authorization: 'Bearer key' })
+  known.sent.end('"}')
+  expect(await known.status).toBe(200)
+  const unknown = begin(`{"a":"${large}`)
+  expect(await unknown.status).toBe(401)
+  unknown.sent.end('"}')
+})
+
+test('of those that become large there are only a few at the same time', async () => {
+  const all = Array.from({ length: 6 }, () => begin(`{"a":"${large}`, { authorization: 'b' }))
+  let refused = 0
+  for (const { status } of all) void status.then(() => (refused += 1))
+  await waitFor('two to be refused', () => refused === 2)
+  for (const { sent } of all) sent.end('"}')
+  const statuses = await Promise.all(all.map(({ status }) => status))
+  expect(statuses.sort()).toEqual([200, 200, 200, 200, 503, 503])
+})
