@@ -18,6 +18,8 @@ const lockMs = 15_000
 /** Longest `Prefer: wait`, which the lock must outlast, ms. */
 const waitMsMax = 60_000
 
+const readMethods = ['GET', 'HEAD']
+
 const keyPattern = /^[\x20-\x7e]{1,255}$/
 
 /**
@@ -45,15 +47,20 @@ export class AnswerInterceptor implements NestInterceptor {
     handle: () => Promise<unknown>,
   ): Promise<string | Readable> {
     const key = request.headers['idempotency-key']
-    if (key === undefined || request.method === 'GET') {
-      const returned = await handle()
-      if (returned instanceof Answer && returned.body instanceof Readable) {
-        void reply.status(returned.status).headers({ ...returned.headers })
-        return returned.body
-      }
+    // A key belongs to who sends it: a request of nobody, such as a sign-in, has none.
+    const isCommand = !readMethods.includes(request.method) && request.weir.principal !== null
+    if (key !== undefined && isCommand) {
+      return this.#once(request, reply, handle, scopeOf(request, key))
+    }
+    const returned = await handle()
+    if (!(returned instanceof Answer) || !(returned.body instanceof Readable)) {
       return send(reply, toStored(returned), headersOf(returned))
     }
-    return this.#once(request, reply, handle, scopeOf(request, key))
+    void reply.status(returned.status).headers({ ...returned.headers })
+    if (request.method !== 'HEAD') return returned.body
+    // Whoever asks for the headers alone reads nothing: a stream without an end would stay.
+    returned.body.destroy()
+    return Readable.from([])
   }
 
   async #once(
