@@ -33,14 +33,22 @@ export type ErrorCode = keyof typeof errorTable
 /** Points at one member of the request that is wrong (RFC 6901 pointer). */
 export type FieldError = { readonly pointer: string; readonly detail: string }
 
-/** A refusal. `extra` holds the members that the code's contract names, as JSON values. */
+/**
+ * A refusal. `extra` holds the members that the code's contract names, as JSON values. Its cause is
+ * for the log, and never told.
+ */
 export class DomainError extends Error {
   override readonly name = 'DomainError'
   readonly code: ErrorCode
   readonly extra: Readonly<Record<string, unknown>>
 
-  constructor(code: ErrorCode, detail: string, extra: Readonly<Record<string, unknown>> = {}) {
-    super(detail)
+  constructor(
+    code: ErrorCode,
+    detail: string,
+    extra: Readonly<Record<string, unknown>> = {},
+    options: { readonly cause?: unknown } = {},
+  ) {
+    super(detail, options)
     this.code = code
     this.extra = extra
   }

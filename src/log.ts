@@ -25,7 +25,9 @@ export type Log = {
 /** An error as a line holds it: never its properties, which drivers fill with values. */
 function errorFields(error: unknown): Fields {
   if (!(error instanceof Error)) return { errorType: typeof error }
-  return { errorType: error.name, err: { message: error.message, stack: error.stack } }
+  const { name: errorType, message, stack, cause } = error
+  const err = cause instanceof Error ? { message, stack, cause: cause.message } : { message, stack }
+  return { errorType, err }
 }
 
 function allowed(fields: Fields): Fields {

@@ -339,6 +339,5 @@ function tooBusy(): DomainError {
 }
 
 function unreachableStore(cause: unknown): DomainError {
-  const why = cause instanceof Error ? cause.message : String(cause)
-  return new DomainError('unavailable', `The event store does not answer: ${why}`)
+  return new DomainError('unavailable', 'The event store does not answer.', {}, { cause })
 }

@@ -1,7 +1,8 @@
 import type { JobView } from '../../domain/job/job-view.ts'
 import type { Ids } from '../../domain/ports/ids.ts'
 import { errorTable } from '../../domain/errors.ts'
-import { problemBody, refusalOf } from './problem.ts'
+import type { Log } from '../log.ts'
+import { loggedRefusalOf, problemBody } from './problem.ts'
 
 /**
  * The id of one job of a batch: it follows from the batch, so that a repetition makes the same
@@ -13,12 +14,15 @@ export function batchJobId(ids: Ids, subjectId: string, index: number): string {
 }
 
 /** One job of a batch: accepted, or refused without touching the others. */
-export async function batchItem(requestId: string, submit: () => Promise<JobView>) {
+export async function batchItem(
+  about: { readonly log: Log; readonly requestId: string },
+  submit: () => Promise<JobView>,
+) {
   try {
     return { status: 202, job: await submit() }
   } catch (error) {
-    const refusal = refusalOf(error)
+    const refusal = loggedRefusalOf(error, about)
     const { status } = errorTable[refusal.code]
-    return { status, error: problemBody(refusal, requestId) }
+    return { status, error: problemBody(refusal, about.requestId) }
   }
 }

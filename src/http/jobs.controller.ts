@@ -79,9 +79,10 @@ export class JobsController {
   async submitBatch(@Req() request: FastifyRequest, @Body() body: unknown): Promise<unknown> {
     const jobs = jobsOf(body)
     const { orgId } = tenantOf(request)
-    const { subjectId } = request.weir
+    const { subjectId, requestId } = request.weir
+    const { log } = this.#runtime
     const items = jobs.map((item, index) =>
-      batchItem(request.weir.requestId, async () => {
+      batchItem({ log, requestId }, async () => {
         const jobId = batchJobId(this.#runtime.ids, subjectId, index)
         const context = { ...commandContext(request, orgId), commandId: jobId }
         return this.#view(

@@ -4,6 +4,7 @@ import { DomainError, errorTable } from '../../domain/errors.ts'
 import type { ErrorCode } from '../../domain/errors.ts'
 import { EngineUnavailable } from '../../domain/ports/engine-unavailable.ts'
 import { ObjectStoreUnavailable } from '../../domain/ports/object-store.ts'
+import type { Log } from '../log.ts'
 import { bodyBytesMax } from './json-body.ts'
 import { refusalHeaders } from './rate-limit-headers.ts'
 
@@ -28,6 +29,20 @@ export function refusalOf(error: unknown): DomainError {
     return new DomainError('invalid_request', 'The request is not well-formed HTTP for weir.')
   }
   return new DomainError('internal', 'Something went wrong; the request id leads to the reason.')
+}
+
+/** The same, for whoever answers: what is ours, or weir's engines', is logged, and not told. */
+export function loggedRefusalOf(
+  error: unknown,
+  { log, requestId }: { readonly log: Log; readonly requestId: string },
+): DomainError {
+  const refusal = refusalOf(error)
+  const err = refusal.cause ?? error
+  if (refusal.code === 'internal') log.error({ err, requestId }, 'request failed')
+  else if (refusal.code === 'unavailable' && err !== refusal) {
+    log.warn({ err, requestId }, 'what weir stands on does not answer')
+  }
+  return refusal
 }
 
 /** The body of a refusal: RFC 9457. */

@@ -308,7 +308,8 @@ describe('a store that cannot be reached', () => {
   test('makes reading unavailable', async () => {
     const { writer } = await openWorld(10n)
     writer.store.isDown = true
-    const unavailable = { code: 'unavailable' }
+    // Where the store is and what the driver says is for the log.
+    const unavailable = { code: 'unavailable', message: 'The event store does not answer.' }
     await expect(writer.pipeline.load(stream)).rejects.toMatchObject(unavailable)
     await expect(writer.issue(grant('g0', 1n))).rejects.toMatchObject(unavailable)
   })

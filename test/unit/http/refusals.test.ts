@@ -1,0 +1,52 @@
+import { expect, test } from '@jest/globals'
+import { DomainError } from '../../../domain/errors.ts'
+import { EngineUnavailable } from '../../../domain/ports/engine-unavailable.ts'
+import { batchItem } from '../../../src/http/batch.ts'
+import { loggedRefusalOf, problemBody } from '../../../src/http/problem.ts'
+import type { Log } from '../../../src/log.ts'
+
+type Line = { readonly level: string; readonly err: unknown }
+
+function keptLog(): { readonly log: Log; readonly lines: Line[] } {
+  const lines: Line[] = []
+  const at = (level: string) => (fields: Readonly<Record<string, unknown>>) =>
+    void lines.push({ level, err: fields['err'] })
+  return {
+    lines,
+    log: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') },
+  }
+}
+
+const secret = new Error('connect ECONNREFUSED 10.0.0.7:5432')
+
+test.each<[string, Error, string, string]>([
+  ['a bug', new Error('x is undefined'), 'internal', 'error'],
+  ['a database that is away', new EngineUnavailable(secret.message), 'unavailable', 'warn'],
+  [
+    'an event store that is away',
+    new DomainError('unavailable', 'It does not answer.', {}, { cause: secret }),
+    'unavailable',
+    'warn',
+  ],
+])('%s is logged, and not told', (_, error, code, level) => {
+  const { log, lines } = keptLog()
+  const refusal = loggedRefusalOf(error, { log, requestId: 'r1' })
+  expect(refusal.code).toBe(code)
+  expect(lines).toEqual([{ level, err: error.cause ?? error }])
+  expect(JSON.stringify(problemBody(refusal, 'r1'))).not.toMatch(/ECONNREFUSED|undefined/)
+})
+
+test('what a caller did wrong is not logged as a failure', () => {
+  const { log, lines } = keptLog()
+  loggedRefusalOf(new DomainError('not_found', 'There is no such job.'), { log, requestId: 'r1' })
+  loggedRefusalOf({ statusCode: 415 }, { log, requestId: 'r1' })
+  expect(lines).toEqual([])
+})
+
+test('a bug in one job of a batch is logged like any other', async () => {
+  const { log, lines } = keptLog()
+  const bug = new Error('x is undefined')
+  const item = await batchItem({ log, requestId: 'r1' }, () => Promise.reject(bug))
+  expect(item).toMatchObject({ status: 500, error: { code: 'internal', requestId: 'r1' } })
+  expect(lines).toEqual([{ level: 'error', err: bug }])
+})
