@@ -7,7 +7,7 @@ export const waitSecondsMax = 60
 export function preferredWaitMs(request: FastifyRequest): number | null {
   const header = request.headers['prefer']
   if (header === undefined) return null
-  const match = /(?:^|[,;\s])wait="?(\d{1,5})"?(?:$|[,;\s])/i.exec(String(header))
+  const match = /(?:^|[,;\s])wait="?(\d+)"?(?:$|[,;\s])/i.exec(String(header))
   if (!match) return null
   const seconds = Number(match[1])
   if (seconds > waitSecondsMax) {
