@@ -2,6 +2,9 @@ import { readConfig } from '../config.ts'
 import { readDevFile } from '../supervisor/dev-file.ts'
 import { CliError } from './command.ts'
 
+/** weir is not there, or cannot answer right now. */
+export class WeirAway extends CliError {}
+
 /** As whom a command calls the api. */
 export type Caller = 'key' | 'admin'
 
@@ -21,10 +24,17 @@ function accessOf(caller: Caller): Access {
   const variable = caller === 'key' ? 'WEIR_API_KEY' : 'WEIR_ADMIN_TOKEN'
   const baseUrl = environment['WEIR_URL'] ?? dev?.baseUrl
   const token = environment[variable] ?? (caller === 'key' ? dev?.apiKey : dev?.adminToken)
+  if (baseUrl !== undefined && !isHttpUrl(baseUrl)) {
+    throw new CliError(`WEIR_URL is no URL such as http://127.0.0.1:3000: ${baseUrl}`)
+  }
   if (baseUrl !== undefined && token !== undefined) return { baseUrl, token }
   throw new CliError(
     `There is no weir to call: set WEIR_URL and ${variable}, or WEIR_HOME to the home of one.`,
   )
+}
+
+function isHttpUrl(text: string): boolean {
+  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
 }
 
 /** One request. @throws CliError when weir is not there or does not answer 2xx */
@@ -41,11 +51,12 @@ export async function callWeir(caller: Caller, path: string, request: Request = 
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     ...(signal ? { signal } : {}),
   }).catch(() => null)
-  if (response === null) throw new CliError(`weir does not answer at ${baseUrl}; is it running?`)
+  if (response === null) throw new WeirAway(`weir does not answer at ${baseUrl}; is it running?`)
   if (response.ok) return response
   const problem: unknown = await response.json().catch(() => null)
   const detail = textAt(problem, 'detail') ?? response.statusText
-  throw new CliError(`weir refused with ${response.status}: ${detail}`)
+  const told = `weir refused with ${response.status}: ${detail}`
+  throw response.status === 503 ? new WeirAway(told) : new CliError(told)
 }
 
 /** The JSON of one request. @throws CliError */

@@ -1,12 +1,14 @@
 import { readFile } from 'node:fs/promises'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import { askWeir, callWeir, memberAt, textAt } from './api.ts'
+import { askWeir, callWeir, memberAt, textAt, WeirAway } from './api.ts'
 import { argument, isSet, option, say, UsageError } from './command.ts'
 import type { Command, Given } from './command.ts'
 import { why } from './job-why.ts'
 
 const reconnectMs = 1_000
+/** Connections that fail in a row before a watch gives up: weir may be started again meanwhile. */
+const reconnectsMax = 60
 
 /** Commands about one job. */
 export const jobCommands: readonly Command[] = [
@@ -98,11 +100,20 @@ async function retry(given: Given): Promise<number> {
 
 /** Follows the server-sent events; goes on from the last revision when the connection is lost. */
 async function watch(jobId: string): Promise<number> {
-  const path = `/v1/jobs/${encodeURIComponent(jobId)}/events`
   let last = '-1'
-  for (;;) {
-    const headers = { accept: 'text/event-stream', 'last-event-id': last }
-    const { status, body } = await callWeir('key', path, { headers })
+  // The first connection is not tried again: whoever watches waits for nothing then.
+  for (let failures = reconnectsMax; ;) {
+    const events = await openEvents(jobId, last).catch((error: unknown) => {
+      if (!(error instanceof WeirAway) || failures >= reconnectsMax) throw error
+      return null
+    })
+    if (events === null) {
+      failures += 1
+      await pause(reconnectMs)
+      continue
+    }
+    failures = 0
+    const { status, body } = events
     if (status === 204 || body === null) return endOf(jobId)
     try {
       for await (const block of blocks(body)) {
@@ -114,6 +125,12 @@ async function watch(jobId: string): Promise<number> {
       await pause(reconnectMs)
     }
   }
+}
+
+async function openEvents(jobId: string, last: string): Promise<Response> {
+  const path = `/v1/jobs/${encodeURIComponent(jobId)}/events`
+  const headers = { accept: 'text/event-stream', 'last-event-id': last }
+  return callWeir('key', path, { headers })
 }
 
 async function* blocks(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
