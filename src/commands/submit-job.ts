@@ -62,6 +62,8 @@ export class SubmitJobHandler implements ICommandHandler<SubmitJob> {
     const held = { ...context, commandId: ids.derive('hold', jobId) }
     const providers = planned.map(({ provider }) => provider)
     const allowance = await admit(this.#runtime, hold, { userId, jobType, providers }, held)
+    // Only now: what is refused leaves nothing behind.
+    if (spec.inputKey !== null) await this.#keepInput(spec.inputKey, request)
     const submitted = { ...context, commandId: ids.derive('submit', jobId) }
     const command = { type: 'SubmitJob' as const, spec }
     const { state, revision } = await pipelines.jobs.handle(jobStream(jobId), command, submitted)
@@ -87,7 +89,7 @@ export class SubmitJobHandler implements ICommandHandler<SubmitJob> {
     const price = { estimateMicro: amount.toString(), priceVersion: version?.version ?? 0 }
     const spec: JobSpec = {
       ...{ jobId, orgId: context.orgId, userId: request.userId ?? null, jobType: type.type },
-      ...(await this.#keepInput(jobId, request)),
+      ...inputOf(jobId, request),
       ...{ priority: request.priority ?? 'normal', metadata, runAt, deadlineSeconds },
       webhook: request.webhook
         ? { url: request.webhook.url, events: request.webhook.events ?? null }
@@ -101,14 +103,10 @@ export class SubmitJobHandler implements ICommandHandler<SubmitJob> {
     return { spec, planned }
   }
 
-  async #keepInput(jobId: string, { input }: JobRequest) {
-    const text = JSON.stringify(input)
-    if (text.length <= inlineInputLengthMax) return { input, inputKey: null }
-    const inputKey = `inputs/${jobId}`
-    const bytes = new TextEncoder().encode(text)
+  async #keepInput(inputKey: string, { input }: JobRequest): Promise<void> {
+    const bytes = new TextEncoder().encode(JSON.stringify(input))
     const options = { contentType: 'application/json', bytesMax: bytes.length }
     await this.#runtime.objects.put(inputKey, bytes, options)
-    return { input: null, inputKey }
   }
 
   /** Refuses what the worker could not open: another org's upload, a forbidden address. */
@@ -125,6 +123,12 @@ export class SubmitJobHandler implements ICommandHandler<SubmitJob> {
       throw invalid('invalid_input', [{ pointer: `/input/${member}`, detail }])
     }
   }
+}
+
+/** The input as the event holds it, or where it is kept. */
+function inputOf(jobId: string, { input }: JobRequest): Pick<JobSpec, 'input' | 'inputKey'> {
+  const isInline = JSON.stringify(input).length <= inlineInputLengthMax
+  return isInline ? { input, inputKey: null } : { input: null, inputKey: `inputs/${jobId}` }
 }
 
 function holdEnd({ deadlineAt, submittedAt }: JobSpec): string {
