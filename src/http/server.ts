@@ -9,22 +9,17 @@ import { Gateway } from '../realtime/gateway.ts'
 import { Channels } from '../realtime/channels.ts'
 import type { Runtime } from '../runtime.ts'
 import { Authenticator, bearerToken } from './authenticator.ts'
+import { registerBodyParsers } from './body-parsers.ts'
 import { corsOptions } from './cors.ts'
 import { intakeOptions, limitIntake } from './intake.ts'
-import { parseJsonBody } from './json-body.ts'
 import { registerObjectRoutes } from './objects.ts'
 import { registerPage } from './page.ts'
 import { refusalOf, sendProblem } from './problem.ts'
 import { sessionOf } from './session-cookie.ts'
+import { versionedUrl } from './versioned-url.ts'
 
 const requestIdPattern = /^[\w.-]{1,128}$/
 const traceparentPattern = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
-/** `POST /jobs` is `POST /v1/jobs`. */
-const versioned = [
-  ...['jobs', 'job-types', 'balance', 'usage', 'limits', 'ledger', 'tokens', 'uploads'],
-  ...['webhook-[a-z]+', 'openapi\\.json', 'docs'],
-]
-const unversioned = new RegExp(`^/(${versioned.join('|')})(?=[/?]|$)`)
 
 export type RunningServer = { readonly close: () => Promise<void> }
 
@@ -33,7 +28,7 @@ export async function startServer(runtime: Runtime): Promise<RunningServer> {
   const { config } = runtime
   const instance = fastify({
     ...intakeOptions,
-    rewriteUrl: ({ url = '/' }) => url.replace(unversioned, '/v1/$1'),
+    rewriteUrl: ({ url = '/', headers }) => versionedUrl(url, headers),
     routerOptions: { maxParamLength: 300 },
     // A URL that cannot be decoded never gets as far as the hooks and filters.
     frameworkErrors: (error, request, reply) => {
@@ -84,18 +79,7 @@ export async function startServer(runtime: Runtime): Promise<RunningServer> {
 function prepare(instance: FastifyInstance, runtime: Runtime): void {
   const { clock, log, metrics } = runtime
   instance.decorateRequest('weir')
-  instance.removeAllContentTypeParsers()
-  instance.addContentTypeParser(
-    'application/json',
-    { parseAs: 'buffer' },
-    (_request, body, done) => {
-      try {
-        done(null, parseJsonBody(Buffer.from(body)))
-      } catch (error) {
-        done(error instanceof Error ? error : new Error('unreadable body'))
-      }
-    },
-  )
+  registerBodyParsers(instance)
   instance.addHook('onRequest', (request, reply, done) => {
     begin(request, reply, runtime)
     done()
