@@ -34,7 +34,7 @@ import {
   pricesRequest,
 } from './admin-bodies.ts'
 import { Answer } from './answer.ts'
-import { parseTime } from './envelope.ts'
+import { endingTime, parseTime } from './envelope.ts'
 import { textParam } from './paging.ts'
 import type { Query as QueryParams } from './paging.ts'
 import { commandContext } from './request-context.ts'
@@ -125,8 +125,8 @@ export class AdminController {
     const { amount, kind, reason, expiresAt: end, priority = priorityDefault } = grantRequest(body)
     await this.#account(orgId)
     const grantId = request.weir.subjectId
-    const endMs = end ? parseTime(end) : null
-    const expiresAt = endMs === null ? null : isoTime(endMs)
+    const ending = { now: this.#runtime.clock.now(), pointer: '/expiresAt' }
+    const expiresAt = endingTime(end, ending)
     const terms = { grantId, kind, reason, priority, expiresAt }
     const command = { ...terms, amount: boundedAmount(amount) }
     await this.#commands.execute(new GrantCredits(command, commandContext(request, orgId)))

@@ -36,6 +36,21 @@ function isDay(text: string): boolean {
 }
 
 /**
+ * Reads a time at which something ends, and which the schema has let through; null stays null.
+ *
+ * @throws DomainError `invalid_request` when it is over: the command would do nothing
+ */
+export function endingTime(
+  text: string | null | undefined,
+  { now, pointer }: { readonly now: number; readonly pointer: string },
+): string | null {
+  const ms = text ? parseTime(text) : null
+  if (ms === null) return null
+  if (ms > now) return isoTime(ms)
+  throw invalid('invalid_request', [{ pointer, detail: 'must be in the future' }])
+}
+
+/**
  * Compiles a schema to a function that gives the typed body.
  *
  * @throws DomainError `invalid_request` with a pointer per finding

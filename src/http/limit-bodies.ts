@@ -4,10 +4,9 @@ import { identityOf, limitKinds, limitScopes, limitsMax } from '../../domain/acc
 import type { Limit, LimitKind, LimitScope } from '../../domain/account/limits.ts'
 import { invalid } from '../../domain/errors.ts'
 import type { FieldError } from '../../domain/errors.ts'
-import { isoTime } from '../../domain/ports/clock.ts'
 import { amountMicroMax } from '../../domain/pricing/money.ts'
 import { priceUnits } from '../../domain/pricing/price-book.ts'
-import { envelope, parseTime } from './envelope.ts'
+import { endingTime, envelope } from './envelope.ts'
 
 // The bodies of the commands on an org's standing.
 
@@ -112,21 +111,20 @@ export const reasonRequestSchema = {
 } as const
 export const reasonRequest = envelope<ReasonRequest>(reasonRequestSchema)
 
-/** A time as events write it; null stays null. */
-export function storedTime(text: string | null | undefined): string | null {
-  const ms = text ? parseTime(text) : null
-  return ms === null ? null : isoTime(ms)
-}
-
-/** Reads limits that the schema has let through. @throws DomainError when they contradict */
-export function limitsOf({ limits }: LimitsRequest): readonly Limit[] {
+/**
+ * Reads limits that the schema has let through.
+ *
+ * @throws DomainError when they contradict themselves or each other, or are over already
+ */
+export function limitsOf({ limits }: LimitsRequest, now: number): readonly Limit[] {
   const errors: FieldError[] = []
   const read = limits.map((body, index) => {
     for (const { pointer, detail } of problemsOf(body)) {
       errors.push({ pointer: `/limits/${index}${pointer}`, detail })
     }
     const { scope, key = null, kind, window = null, unit = null, max } = body
-    return { scope, key, kind, window, unit, max, until: storedTime(body.until) }
+    const until = endingTime(body.until, { now, pointer: `/limits/${index}/until` })
+    return { scope, key, kind, window, unit, max, until }
   })
   const identities = read.map(identityOf)
   identities.forEach((identity, index) => {

@@ -15,13 +15,8 @@ import type { StandingView } from '../queries/show-limits.ts'
 import { RUNTIME } from '../runtime.ts'
 import type { Runtime } from '../runtime.ts'
 import { NeedsRole, NeedsScope } from './access.ts'
-import {
-  limitsOf,
-  limitsRequest,
-  reasonRequest,
-  storedTime,
-  throttleRequest,
-} from './limit-bodies.ts'
+import { endingTime } from './envelope.ts'
+import { limitsOf, limitsRequest, reasonRequest, throttleRequest } from './limit-bodies.ts'
 import { commandContext, tenantOf } from './request-context.ts'
 
 const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
@@ -55,7 +50,7 @@ export class LimitsController {
   ): Promise<OrgStanding> {
     const wanted = limitsRequest(body)
     const { reason = reasonDefault } = wanted
-    const limits = limitsOf(wanted)
+    const limits = limitsOf(wanted, this.#runtime.clock.now())
     return this.#run(request, orgId, (context) => new SetLimits(limits, reason, context))
   }
 
@@ -68,7 +63,8 @@ export class LimitsController {
     @Body() body: unknown,
   ): Promise<OrgStanding> {
     const { requestsPerMinute, reason, until } = throttleRequest(body)
-    const throttle = { requestsPerMinute, reason, until: storedTime(until) }
+    const ending = { now: this.#runtime.clock.now(), pointer: '/until' }
+    const throttle = { requestsPerMinute, reason, until: endingTime(until, ending) }
     return this.#run(request, orgId, (context) => new ThrottleAccount(throttle, context))
   }
 

@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { runAtOf } from '../../../src/commands/job-request.ts'
-import { parseTime } from '../../../src/http/envelope.ts'
+import { endingTime, parseTime } from '../../../src/http/envelope.ts'
+import { limitsOf } from '../../../src/http/limit-bodies.ts'
 import { page, pageRequest } from '../../../src/http/paging.ts'
 
 test.each([
@@ -52,4 +53,15 @@ test('a job may be put up to a hundred years ahead', () => {
   expect(() => runAtOf({ runAt: '2126-03-01' }, now)).toThrow('within a hundred years')
   // With a deadline after it, this one ends in a year of five digits.
   expect(() => runAtOf({ runAt: '9999-12-31' }, now)).toThrow('/runAt')
+})
+
+test('what ends does so in the future', () => {
+  const now = Date.parse('2026-01-31T09:00:00.000Z')
+  const ending = { now, pointer: '/until' }
+  expect(endingTime(null, ending)).toBeNull()
+  expect(endingTime('2026-01-31T10:00:01+01:00', ending)).toBe('2026-01-31T09:00:01.000Z')
+  expect(() => endingTime('2026-01-31T09:00:00Z', ending)).toThrow('/until: must be in the future')
+  const limit = { scope: 'org', kind: 'concurrency', max: 1, until: '2026-01-30' } as const
+  const limits = [{ ...limit, until: null }, limit]
+  expect(() => limitsOf({ limits }, now)).toThrow('/limits/1/until: must be in the future')
 })
