@@ -21,7 +21,7 @@ import { listHolds, listOrgs } from '../queries/admin-lists.ts'
 import { listAudit } from '../queries/list-audit.ts'
 import { isJobId, showJob } from '../queries/get-job.ts'
 import { showStanding } from '../queries/show-limits.ts'
-import { listJobs } from '../queries/list-jobs.ts'
+import { listOrgJobs } from '../queries/list-jobs.ts'
 import { RUNTIME } from '../runtime.ts'
 import type { Runtime } from '../runtime.ts'
 import { NeedsRole } from './access.ts'
@@ -35,7 +35,6 @@ import {
 } from './admin-bodies.ts'
 import { Answer } from './answer.ts'
 import { endingTime, parseTime } from './envelope.ts'
-import { textParam } from './paging.ts'
 import type { Query as QueryParams } from './paging.ts'
 import { commandContext } from './request-context.ts'
 
@@ -163,7 +162,7 @@ export class AdminController {
   @Get('jobs')
   @NeedsRole('viewer')
   async jobs(@Query() query: QueryParams): Promise<unknown> {
-    return listJobs(this.#runtime, textParam(query, 'orgId'), query)
+    return listOrgJobs(this.#runtime, query)
   }
 
   @Post('jobs/:jobId/retry')

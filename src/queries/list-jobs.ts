@@ -56,12 +56,34 @@ const statement = `
   ORDER BY j.created_at DESC, j.job_id DESC
   LIMIT $9`
 
-/** Jobs, newest first. @param orgId null for those of every org, which only operators may see */
+/** A job, and whose it is. */
+export type OrgJobView = JobView & { readonly orgId: string }
+
+type Ports = Pick<Runtime, 'sql' | 'config'>
+
+/** The jobs of an org, newest first. */
 export async function listJobs(
-  { sql, config }: Pick<Runtime, 'sql' | 'config'>,
-  orgId: string | null,
+  { sql, config }: Ports,
+  orgId: string,
   query: Query,
 ): Promise<Page<JobView>> {
+  const { rows, request } = await readRows(sql, { name: 'list-jobs', orgId, query })
+  return page(rows, request, placeOf, (row) => showRow(row, config.publicUrl))
+}
+
+/** The jobs of every org, or of the one that the query names, which only operators may see. */
+export async function listOrgJobs({ sql, config }: Ports, query: Query): Promise<Page<OrgJobView>> {
+  const orgId = textParam(query, 'orgId')
+  const name = orgId === null ? 'list-all-jobs' : 'list-jobs'
+  const { rows, request } = await readRows(sql, { name, orgId, query })
+  return page(rows, request, placeOf, (row) => {
+    return { orgId: row.orgId, ...showRow(row, config.publicUrl) }
+  })
+}
+
+type Asked = { readonly name: string; readonly orgId: string | null; readonly query: Query }
+
+async function readRows(sql: Runtime['sql'], { name, orgId, query }: Asked) {
   const filters = [
     orgId,
     choiceParam(query, 'status', jobStatuses),
@@ -73,20 +95,18 @@ export async function listJobs(
   const request = pageRequest(query, ['jobs', ...filters])
   const [createdAt = null, jobId = null] = request.after ?? []
   const values = [...filters, createdAt, jobId, request.limit + 1]
-  const name = orgId === null ? 'list-all-jobs' : 'list-jobs'
-  const rows = await sql<Row>(name, statement, values)
-  return page(rows, request, (row) => [row.createdAt, row.jobId], showRow(config.publicUrl))
+  return { rows: await sql<Row>(name, statement, values), request }
 }
 
-const showRow =
-  (baseUrl: string) =>
-  (row: Row): JobView => {
-    const { jobId, orgId: _, jobType: type, result, held, charged, ...job } = row
-    const urls = jobUrls(jobId, baseUrl)
-    return {
-      ...{ jobId, type, ...job },
-      result: result && resultView(result, urls.result),
-      credits: { held, charged },
-      urls,
-    }
+const placeOf = (row: Row): readonly string[] => [row.createdAt, row.jobId]
+
+function showRow(row: Row, baseUrl: string): JobView {
+  const { jobId, orgId: _, jobType: type, result, held, charged, ...job } = row
+  const urls = jobUrls(jobId, baseUrl)
+  return {
+    ...{ jobId, type, ...job },
+    result: result && resultView(result, urls.result),
+    credits: { held, charged },
+    urls,
   }
+}

@@ -280,7 +280,7 @@ test('operators list the jobs and holds of one org or of all', async () => {
   const { jobId } = await api.submit(sandbox({}, { runAt }))
   await waitFor('it to be listed', async () => (await api.all('/v1/jobs')).length === 1)
   const listed = await used.admin.all<JobView>(`/v1/admin/jobs?orgId=${orgId}&status=queued`)
-  expect(listed.map((job) => job.jobId)).toEqual([jobId])
+  expect(listed).toMatchObject([{ jobId, orgId }])
   const all = await used.admin.all<JobView>('/v1/admin/jobs')
   expect(all.length).toBeGreaterThan(jobCount)
   const holds = await used.admin.all<{ jobId: string }>(`/v1/admin/holds?orgId=${orgId}`, 1)

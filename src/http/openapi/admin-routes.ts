@@ -298,7 +298,10 @@ const jobRoutes: readonly Route[] = [
     access: { role: 'viewer' },
     parameters: ['ofOrg', 'status', 'type', 'userId', 'from', 'to', 'cursor', 'limit'],
     answers: {
-      200: { description: 'A page.', content: json('JobPage', pageExample(jsonOf(succeededJob))) },
+      200: {
+        description: 'A page.',
+        content: json('OrgJobPage', pageExample(jsonOf({ orgId, ...succeededJob }))),
+      },
     },
   },
   {

@@ -5,6 +5,7 @@ import { auditActions } from '../../../projections/audit.ts'
 import type { IssuedApiKey } from '../../commands/issue-api-key.ts'
 import type { HoldView, OrgView } from '../../queries/admin-lists.ts'
 import type { AuditView } from '../../queries/list-audit.ts'
+import type { OrgJobView } from '../../queries/list-jobs.ts'
 import {
   adjustmentRequestSchema,
   grantRequestSchema,
@@ -12,6 +13,7 @@ import {
   orgRequestSchema,
   pricesRequestSchema,
 } from '../admin-bodies.ts'
+import { jobMembers } from './job-schemas.ts'
 import { standingMembers } from './limit-schemas.ts'
 import { amount, choice, listOf, object, orNull, pageOf, published, ref } from './schema.ts'
 import { text, time, uuid } from './schema.ts'
@@ -130,6 +132,8 @@ export const adminSchemas: Readonly<Record<string, Schema>> = {
     expiresAt: time('When it ends at the latest.'),
   }),
   HoldPage: pageOf('Hold'),
+  OrgJob: object<OrgJobView>('A job, and whose it is.', { orgId, ...jobMembers }),
+  OrgJobPage: pageOf('OrgJob'),
   PricesRequest: published(pricesRequestSchema),
   PriceVersion: {
     type: 'object',

@@ -73,34 +73,37 @@ export const jobEventMembers = {
   job: ref('Job'),
 }
 
+/** What a job shows of itself. */
+export const jobMembers = {
+  jobId: uuid('A UUIDv7: ids that come later sort later.'),
+  type: text('The job type.'),
+  status: {
+    ...choice(jobStatuses, ''),
+    description:
+      '`expired`: not started by its deadline, and never billed. The last four are ends; only ' +
+      'a retry leads out of `failed`, `canceled` and `expired`.',
+  },
+  progress: {
+    ...{ type: 'integer', minimum: 0, maximum: 100 },
+    description: '100 exactly when it succeeded; kept across attempts.',
+  },
+  attempt: count('The attempt that runs or ran last; 0 before the first.'),
+  revision: count(
+    'The number of its last event. It only grows: of two copies of a job the higher is newer.',
+  ),
+  userId: orNull(text('Your user, as you named them.')),
+  metadata: { type: 'object', description: 'As you gave it.' },
+  createdAt: time('When it was accepted.'),
+  startedAt: orNull(time('When its first attempt began.')),
+  finishedAt: orNull(time('When it ended.')),
+  result: orNull(ref('JobResult')),
+  error: orNull(ref('JobError')),
+  credits: ref('JobCredits'),
+  urls: ref('JobUrls'),
+}
+
 const jobViews = {
-  Job: object<JobView>('A job as it is now.', {
-    jobId: uuid('A UUIDv7: ids that come later sort later.'),
-    type: text('The job type.'),
-    status: {
-      ...choice(jobStatuses, ''),
-      description:
-        '`expired`: not started by its deadline, and never billed. The last four are ends; only ' +
-        'a retry leads out of `failed`, `canceled` and `expired`.',
-    },
-    progress: {
-      ...{ type: 'integer', minimum: 0, maximum: 100 },
-      description: '100 exactly when it succeeded; kept across attempts.',
-    },
-    attempt: count('The attempt that runs or ran last; 0 before the first.'),
-    revision: count(
-      'The number of its last event. It only grows: of two copies of a job the higher is newer.',
-    ),
-    userId: orNull(text('Your user, as you named them.')),
-    metadata: { type: 'object', description: 'As you gave it.' },
-    createdAt: time('When it was accepted.'),
-    startedAt: orNull(time('When its first attempt began.')),
-    finishedAt: orNull(time('When it ended.')),
-    result: orNull(ref('JobResult')),
-    error: orNull(ref('JobError')),
-    credits: ref('JobCredits'),
-    urls: ref('JobUrls'),
-  }),
+  Job: object<JobView>('A job as it is now.', jobMembers),
   JobResult: object<NonNullable<JobView['result']>>(
     'What came out of a job.',
     {
