@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises'
+import { open, rm } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { exportLog } from '../../workers/audit/export-log.ts'
 import { argument, CliError, say } from './command.ts'
@@ -24,6 +24,10 @@ export async function exportFile(given: Given): Promise<number> {
     say(`${events} events are in ${path}.`)
     say(`Keep this hash elsewhere; \`audit verify --hash\` takes it: ${hash}`)
     return 0
+  } catch (error) {
+    // A torn export is of no use, and would be in the way of the next one.
+    await rm(path, { force: true })
+    throw error
   } finally {
     await file.close()
   }
