@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { DomainError, errorTable } from '../../domain/errors.ts'
 import type { ErrorCode } from '../../domain/errors.ts'
+import { uploadUrlMs } from '../../domain/upload/upload-key.ts'
 import type { Runtime } from '../runtime.ts'
 import { bodyBytesMax } from './json-body.ts'
 import { streamedRoute } from './objects.ts'
@@ -15,8 +16,8 @@ import { problemBody } from './problem.ts'
 const headersMs = 10_000
 /** From the headers of a request to the end of its body, unless that is streamed, ms. */
 const bodyMs = 20_000
-/** From its first byte to its last, uploads included, ms. */
-const requestMs = 120_000
+/** From its first byte to its last, ms: an upload may take as long as its URL is good. */
+const requestMs = uploadUrlMs
 /** How often connections are looked at for the two limits that Node keeps, ms. */
 const lookEveryMs = 1_000
 /** Headers of one request together, bytes. */

@@ -125,7 +125,7 @@ export class JobsController {
 
   @Get(':jobId/events')
   @OpenToClients('jobs:read')
-  @Header('vary', 'accept')
+  @Header('vary', 'accept, origin')
   async events(
     @Req() request: FastifyRequest,
     @Param('jobId') jobId: string,

@@ -18,7 +18,7 @@ export class LedgerController {
   }
 
   @Get('ledger')
-  @Header('vary', 'accept')
+  @Header('vary', 'accept, origin')
   @NeedsScope('billing:read')
   async ledger(@Req() request: FastifyRequest, @Query() query: QueryParams): Promise<unknown> {
     const { sql } = this.#runtime
