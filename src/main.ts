@@ -11,6 +11,9 @@ import type { TelemetryOptions } from './telemetry.ts'
 import type { Telemetry } from './telemetry/telemetry.ts'
 import { version } from './version.ts'
 
+/** Longest time for connections to close when all is drained, ms. */
+const closeMsMax = 1_500
+
 type Start = (parts: RoleParts) => Promise<RunningRole>
 
 /** Loaded by need: a worker has no use for Nest, and starts in half the time without it. */
@@ -64,6 +67,11 @@ async function run(config: Config, role: Role): Promise<void> {
     if (isStopping) return
     isStopping = true
     log.info({}, 'stopping')
+    const late = (): void => {
+      log.warn({}, 'did not stop in time')
+      process.exit(1)
+    }
+    setTimeout(late, config.drainMs + closeMsMax).unref()
     await running.stop(AbortSignal.timeout(config.drainMs))
     await closeMetrics()
     await profile.close()

@@ -21,7 +21,10 @@ import { versionedUrl } from './versioned-url.ts'
 const requestIdPattern = /^[\w.-]{1,128}$/
 const traceparentPattern = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
 
-export type RunningServer = { readonly close: () => Promise<void> }
+export type RunningServer = {
+  /** Answers what is under way; what is still under way when the signal aborts is cut off. */
+  readonly close: (signal: AbortSignal) => Promise<void>
+}
 
 /** Starts the api: HTTP, sockets, page. Resolves when it listens. */
 export async function startServer(runtime: Runtime): Promise<RunningServer> {
@@ -64,7 +67,8 @@ export async function startServer(runtime: Runtime): Promise<RunningServer> {
   gateway.open(instance.server)
   await app.listen(config.port, config.host)
   return {
-    close: async () => {
+    close: async (signal) => {
+      signal.addEventListener('abort', () => instance.server.closeAllConnections())
       await gateway.close()
       await channels.close()
       await unlisten()

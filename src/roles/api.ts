@@ -32,5 +32,5 @@ export async function startApi(parts: RoleParts): Promise<RunningRole> {
     },
   }
   const server = await startServer(runtime)
-  return { stop: () => server.close() }
+  return { stop: (signal) => server.close(signal) }
 }
