@@ -50,8 +50,8 @@ async function doctor(given: Given): Promise<number> {
     )
     note(await verify(database, config, { isRunning, isLive: isSet(given, 'live') }))
     note([await verifyReadModels(database, config.publicUrl)])
-    // Several projectors share the log of a cluster, and each counts its own shares.
-    const isOne = isRunning && config.cluster === undefined
+    // Where something carries the log several projectors share it, and each counts its own shares.
+    const isOne = isRunning && database.profile().carriage === null
     if (isOne && !isSet(given, 'live')) note(await verifyCounters(database, config))
   })
   const failures = findings.filter(({ verdict }) => verdict === 'fail').length
