@@ -1,5 +1,5 @@
 import { DomainError } from '../domain/errors.ts'
-import type { EventFeed } from '../domain/ports/event-feed.ts'
+import type { EventFeed, FeedPage } from '../domain/ports/event-feed.ts'
 import { CheckpointMoved } from '../domain/ports/read-model-store.ts'
 import type { ReadModelStore } from '../domain/ports/read-model-store.ts'
 import { applyPage, knownEvents, pageUntil } from '../projections/page.ts'
@@ -91,17 +91,15 @@ async function carry(
 ): Promise<string> {
   const { name, version } = projection
   let stand = from
-  let reading = feed.readPage(stand ?? feed.start, pageEvents)
+  let ahead: Promise<FeedPage> | null = null
   for (let pages = 1; stand === null || feed.compare(stand, target) < 0; pages += 1) {
-    const page = await reading
+    const page = await (ahead ?? feed.readPage(stand ?? feed.start, pageEvents))
     const { events, position } = pageUntil(page, target, feed)
     if (position === stand) return stand
     const rows = await applyPage([projection], knownEvents(events), store, 'next')
-    if (feed.compare(position, target) < 0) {
-      // The next page is fetched while this one is written.
-      reading = feed.readPage(position, pageEvents)
-      reading.catch(() => undefined)
-    }
+    // The next page is fetched while this one is written; its error is thrown where it is used.
+    ahead = feed.compare(position, target) < 0 ? feed.readPage(position, pageEvents) : null
+    ahead?.catch(() => undefined)
     await store.commit([{ name, version, from: stand, to: position }], rows.changes(), 'next')
     stand = position
     if (pages % reportEveryPages === 0) {

@@ -20,6 +20,20 @@ test('applies every migration once, however often and by however many it is star
   expect(rows[0]).toEqual({ number: 1, name: '0001-event-log.sql' })
 })
 
+test('goes on from a migration that was rewritten with the same effect, no other', async () => {
+  await migrate(database.url)
+  const { rows } = await database.pool.query<{ sha256: string }>(
+    'SELECT sha256 FROM weir.migration WHERE number = 10',
+  )
+  const become = (sha256: string | undefined) =>
+    database.pool.query('UPDATE weir.migration SET sha256 = $1 WHERE number = 10', [sha256])
+  await become('bc39eae02b4a2075c1bc585fbf0e8a5a7871a82b4535aa24efa3d5c4dbd43e92')
+  await expect(migrate(database.url)).resolves.toBeUndefined()
+  await become('ac39eae02b4a2075c1bc585fbf0e8a5a7871a82b4535aa24efa3d5c4dbd43e92')
+  await expect(migrate(database.url)).rejects.toThrow('0010-planned-once.sql was changed')
+  await become(rows[0]?.sha256)
+})
+
 test('refuses to go on when an applied migration was changed', async () => {
   await migrate(database.url)
   await database.pool.query(`UPDATE weir.migration SET sha256 = 'other' WHERE number = 1`)

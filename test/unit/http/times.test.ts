@@ -1,4 +1,6 @@
 import { expect, test } from '@jest/globals'
+import { deadlineAfter } from '../../../domain/job/job.ts'
+import { isoTime, lastTime } from '../../../domain/ports/clock.ts'
 import { runAtOf } from '../../../src/commands/job-request.ts'
 import { endingTime, parseTime } from '../../../src/http/envelope.ts'
 import { limitsOf } from '../../../src/http/limit-bodies.ts'
@@ -7,10 +9,11 @@ import { page, pageRequest } from '../../../src/http/paging.ts'
 test.each([
   ['2026-01-31', '2026-01-31T00:00:00.000Z'],
   ['2024-02-29T10:00', '2024-02-29T10:00:00.000Z'],
+  ['2026-01-31 09:00', '2026-01-31T09:00:00.000Z'],
   ['2026-01-31 09:00:00.5', '2026-01-31T09:00:00.500Z'],
   ['2026-01-31T09:00:00+02:00', '2026-01-31T07:00:00.000Z'],
   ['0001-01-01', '0001-01-01T00:00:00.000Z'],
-  ['9999-12-31T23:59:59.999Z', '9999-12-31T23:59:59.999Z'],
+  ['9999-12-31T23:59:59.999Z', lastTime],
 ])('%s is a time', (text, at) => {
   expect(parseTime(text)).toBe(Date.parse(at))
 })
@@ -18,14 +21,21 @@ test.each([
 // Postgres takes none of these, and a read model that cannot write a row stands still for all.
 test.each([
   '0000-01-01',
+  '0000-12-31T23:59:59Z',
   '0001-01-01T00:00:00+00:01',
   '9999-12-31T23:59:59-00:01',
+  '2026-02-31x',
   '2026-02-29',
   '2026-04-31T10:00:00Z',
   '2026-13-01',
   '2026-01-01T25:00:00Z',
 ])('%s is no time that can be stored', (text) => {
   expect(parseTime(text)).toBeNull()
+})
+
+test('what is counted from the last time ends with it', () => {
+  expect(deadlineAfter('9999-12-31T23:59:59.000Z', 3_600)).toBe(lastTime)
+  expect(isoTime(Date.parse(lastTime) + 1)).toBe(lastTime)
 })
 
 test('a cursor holds times only as a page writes them', () => {
