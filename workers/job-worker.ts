@@ -261,7 +261,7 @@ export class JobWorker implements Loop {
     const { pipelines, clock, ids, workerId, report } = this.#options
     const { jobId, orgId, epoch } = lease
     const stream = jobStream(jobId)
-    const { state } = await pipelines.jobs.load(stream)
+    const { state } = await pipelines.jobs.glance(stream)
     const traceparent = traceparentOf(state)
     const commandId = ids.next()
     const actor = `worker:${workerId}`

@@ -137,6 +137,14 @@ export class CommandPipeline<State, Command, Event extends StorableEvent> {
     return this.#cache.get(stream)?.state
   }
 
+  /**
+   * The state as far as this process has heard of it, read only when it has heard nothing: enough
+   * for a command, which is decided anew when the state turns out to be old.
+   */
+  async glance(stream: string): Promise<Loaded<State>> {
+    return this.#heard(stream, this.#cache.get(stream) ?? this.#nothing) ?? this.load(stream)
+  }
+
   /** Reads what the stream has gained since it was last seen. */
   async #load(stream: string): Promise<Loaded<State>> {
     const known = this.#cache.get(stream) ?? (await this.#fromSnapshot(stream))
@@ -216,7 +224,13 @@ export class CommandPipeline<State, Command, Event extends StorableEvent> {
     if (!known && batch.every(({ command }) => begins(command))) return this.#nothing
     // A state that other processes move too is nearly always behind: reading what is new, together
     // with the other streams of the beat, costs less than an append that loses.
-    return isShared ? undefined : known
+    return isShared ? known && this.#heard(stream, known) : known
+  }
+
+  /** A state and what was heard since; undefined when nothing was heard of what follows it. */
+  #heard(stream: string, known: Loaded<State>): Loaded<State> | undefined {
+    const events = this.#ports.store.recent(stream, known.revision + 1)
+    return events ? this.#remember(stream, this.#advance(known, events)) : undefined
   }
 
   #decide(known: Loaded<State>, batch: readonly Waiting<State, Command, Event>[]) {

@@ -66,6 +66,27 @@ export abstract class EventStore {
    * @throws EngineUnavailable
    */
   abstract read(stream: string, fromRevision: number): Promise<readonly RecordedEvent[]>
+
+  /**
+   * What this process has heard of a stream by itself: events from `fromRevision` (inclusive) on,
+   * oldest first, without a hole. There may be more by now. Null when what came from there on may
+   * be missing; then it must be read.
+   */
+  recent(_stream: string, _fromRevision: number): readonly RecordedEvent[] | null {
+    return null
+  }
+}
+
+/** Events from one revision to another at least, read only when they were not heard of. */
+export async function readTo(
+  store: EventStore,
+  stream: string,
+  fromRevision: number,
+  toRevision: number,
+): Promise<readonly RecordedEvent[]> {
+  const heard = store.recent(stream, fromRevision)
+  const isEnough = heard !== null && fromRevision + heard.length > toRevision
+  return isEnough ? heard : await readAll(store, stream, fromRevision)
 }
 
 /** Reads a stream whole, page by page. */

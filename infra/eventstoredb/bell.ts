@@ -3,12 +3,12 @@ import shared from '@eventstore/db-client/generated/shared_pb.js'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
 import type { ReadReq, ReadResp } from '@eventstore/db-client/generated/streams_pb.js'
 import type { EventStoreDbConnection, Link } from './connection.ts'
-import { filterStreams, readOptions } from './read.ts'
+import { filterStreams, readOptions, type Recorded } from './read.ts'
 
 /** What somebody does when the log has grown. */
 export type Hearer = {
-  /** To that position at least. */
-  readonly heard: (position: string) => void
+  /** To this event at least. */
+  readonly heard: (recorded: Recorded) => void
   /** Nobody listened for a while: it may have grown, or not. */
   readonly missed: () => void
 }
@@ -19,8 +19,8 @@ const pauseMsMax = 5_000
 const confirmMsMax = 5_000
 
 /**
- * The one subscription of a process to the end of the log. It only rings: what was appended is
- * read in pages, so nothing is lost with a ring, and no position of a subscription is ever stored.
+ * The one subscription of a process to the end of the log. It only rings: what is followed is read
+ * in pages, so nothing is lost with a ring, and no position of a subscription is ever stored.
  * It begins when first listened to, and again, after a growing pause, whenever it ends.
  */
 export class EventStoreDbBell {
@@ -80,8 +80,8 @@ export class EventStoreDbBell {
           this.#connection.answered()
           for (const { missed } of this.#hearers) missed()
         }
-        const position = response.getEvent()?.getEvent()?.getCommitPosition()
-        if (position !== undefined) for (const { heard } of this.#hearers) heard(position)
+        const recorded = response.getEvent()?.getEvent()
+        if (recorded) for (const { heard } of this.#hearers) heard(recorded)
       })
       call.on('end', end)
       call.on('error', (error: Error) => {

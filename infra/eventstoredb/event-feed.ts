@@ -101,7 +101,10 @@ export class EventStoreDbEventFeed extends EventFeed {
       this.#heard = position
       if (this.#hasRung()) this.#wake()
     }
-    this.#bell.listen({ heard: ring, missed: () => ring(null) })
+    this.#bell.listen({
+      heard: (recorded) => ring(recorded.getCommitPosition()),
+      missed: () => ring(null),
+    })
   }
 
   /** A server begins with the event that is at the position; it is left out here. */

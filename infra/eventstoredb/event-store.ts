@@ -7,10 +7,12 @@ import { assertReadable, encodeAppend } from '../event-text.ts'
 import type { EventText } from '../event-text.ts'
 import { AppendLane } from './append-lane.ts'
 import type { Append } from './append-lane.ts'
+import type { EventStoreDbBell } from './bell.ts'
 import type { EventStoreDbConnection } from './connection.ts'
 import { ConnectionClosed } from './errors.ts'
 import { noPosition, ourEvent } from './our-event.ts'
 import { readOptions, readRecorded } from './read.ts'
+import { RecentEvents } from './recent-events.ts'
 import { Turns } from './turns.ts'
 
 /** A server takes 100 calls per connection; some are subscriptions and the lane of appends. */
@@ -21,13 +23,15 @@ export class EventStoreDbEventStore extends EventStore {
   readonly #connection: EventStoreDbConnection
   readonly #streamPrefix: string
   readonly #reads = new Turns(readsInFlightMax)
+  readonly #recent: RecentEvents
   #lane: AppendLane | null = null
 
   /** @param streamPrefix stands before every name on the server, so that weirs can share one */
-  constructor(connection: EventStoreDbConnection, streamPrefix = '') {
+  constructor(connection: EventStoreDbConnection, bell: EventStoreDbBell, streamPrefix = '') {
     super()
     this.#connection = connection
     this.#streamPrefix = streamPrefix
+    this.#recent = new RecentEvents(bell, streamPrefix)
   }
 
   override async append(
@@ -62,6 +66,10 @@ export class EventStoreDbEventStore extends EventStore {
       if (event.position === noPosition) throw new Error('weir needs EventStoreDB 22.6 or newer')
       return event
     })
+  }
+
+  override recent(stream: string, fromRevision: number): readonly RecordedEvent[] | null {
+    return this.#recent.of(stream, fromRevision)
   }
 
   #append(stream: string, expected: number, events: readonly EventText[]): Promise<void> {

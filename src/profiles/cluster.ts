@@ -44,7 +44,7 @@ export function openCluster(config: Config, name: string, watch: ProfileWatch): 
   const bell = new EventStoreDbBell(connection)
   const log = new SharedFeed(() => new EventStoreDbEventFeed(connection, bell), clock)
   const newFeed = (): EventFeed => log.reader()
-  const store = watch.wrapStore(new EventStoreDbEventStore(connection))
+  const store = watch.wrapStore(new EventStoreDbEventStore(connection, bell))
   const snapshots = new PostgresSnapshotStore(pool)
   const { observer, report } = watch
   const pipelines = openPipelines({ store, snapshots, clock, ids, observer })

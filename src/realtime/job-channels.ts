@@ -3,7 +3,7 @@ import { isFinished, jobStream } from '../../domain/job/job.ts'
 import type { JobState } from '../../domain/job/job.ts'
 import { jobTransitions } from '../../domain/job/job-view.ts'
 import type { JobEventView, JobTransition } from '../../domain/job/job-view.ts'
-import { readAll } from '../../domain/ports/event-store.ts'
+import { NO_STREAM, readTo } from '../../domain/ports/event-store.ts'
 import { CreditReader } from '../queries/get-credits.ts'
 import { jobEvents, showTransitions } from '../queries/get-job.ts'
 import { revisionsOf } from '../queries/job-revisions.ts'
@@ -31,6 +31,8 @@ type Channel = {
   readonly subscriptions: Set<Subscription>
   state: JobState
   revision: number
+  /** The revision that the next read has to reach; infinite to read what there is. */
+  wanted: number
   /** The read that is under way, and whether another must follow it. */
   advancing: Promise<void> | null
   again: boolean
@@ -90,6 +92,7 @@ export class JobChannels {
       channel.state = { status: 'absent' }
       channel.revision = -1
     }
+    channel.wanted = Infinity
     this.#advance(jobId, channel)
     return () => {
       channel.subscriptions.delete(subscription)
@@ -114,8 +117,10 @@ export class JobChannels {
     if (typeof job !== 'object' || job === null || !('jobId' in job)) return
     const jobId = String(job.jobId)
     const channel = this.#channels.get(jobId)
-    const isKnown = 'revision' in job && Number(job.revision) <= (channel?.revision ?? 0)
-    if (channel && !isKnown) this.#advance(jobId, channel)
+    const revision = 'revision' in job ? Number(job.revision) : Infinity
+    if (!channel || revision <= channel.revision) return
+    channel.wanted = Math.max(channel.wanted, revision)
+    this.#advance(jobId, channel)
   }
 
   #progress(payload: Readonly<Record<string, unknown>>): void {
@@ -147,6 +152,7 @@ export class JobChannels {
     }
     channel.advancing = this.#read(jobId, channel)
       .catch((error: unknown) => {
+        channel.wanted = Infinity
         this.#runtime.log.error({ err: error, jobId }, 'job channel could not be read')
       })
       .finally(() => {
@@ -159,8 +165,9 @@ export class JobChannels {
 
   async #read(jobId: string, channel: Channel): Promise<void> {
     const { store, config } = this.#runtime
-    const { state, revision } = channel
-    const events = await readAll(store, jobStream(jobId), revision + 1)
+    const { state, revision, wanted } = channel
+    channel.wanted = NO_STREAM
+    const events = await readTo(store, jobStream(jobId), revision + 1, wanted)
     if (events.length === 0) return
     const credits = await this.#credits.of(jobId)
     // A new subscription may have sent the channel back to its beginning: read again then.
@@ -191,5 +198,6 @@ function tell(
 
 function newChannel(): Channel {
   const state: JobState = { status: 'absent' }
-  return { subscriptions: new Set(), state, revision: -1, advancing: null, again: false }
+  const read = { wanted: Infinity, advancing: null, again: false }
+  return { subscriptions: new Set(), state, revision: -1, ...read }
 }

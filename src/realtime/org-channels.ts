@@ -3,7 +3,7 @@ import { isFinished, jobStream } from '../../domain/job/job.ts'
 import type { JobState } from '../../domain/job/job.ts'
 import { jobTransitions } from '../../domain/job/job-view.ts'
 import type { JobEventView, JobTransition } from '../../domain/job/job-view.ts'
-import { readAll } from '../../domain/ports/event-store.ts'
+import { readTo } from '../../domain/ports/event-store.ts'
 import { CreditReader } from '../queries/get-credits.ts'
 import { jobEvents, showTransitions } from '../queries/get-job.ts'
 import { revisionsOf, revisionsSince } from '../queries/job-revisions.ts'
@@ -143,7 +143,7 @@ export class OrgChannels {
     const { store, config } = this.#runtime
     // Without its state a job is read from the beginning, and told from where it was told.
     const known = told.state ? told.revision : -1
-    const events = await readAll(store, jobStream(jobId), known + 1)
+    const events = await readTo(store, jobStream(jobId), known + 1, told.heard)
     const moved = jobTransitions(told.state ?? { status: 'absent' }, jobEvents(events))
     if (told.isNew) {
       told.revision = Math.min(told.revision, this.#lastBeforeLive(told.orgId, moved.transitions))

@@ -39,6 +39,10 @@ export class TracedEventStore extends EventStore {
     return this.#store.read(stream, fromRevision)
   }
 
+  override recent(stream: string, fromRevision: number): readonly RecordedEvent[] | null {
+    return this.#store.recent(stream, fromRevision)
+  }
+
   /** Spans to end in this order: children first. */
   #begin(stream: string, events: readonly NewEvent[]): Span[] {
     const traces = new Map<string, NewEvent[]>()

@@ -15,7 +15,7 @@ eventFeedContract(async () => {
   const db = openEventStoreDb(url)
   return {
     feed: new EventStoreDbEventFeed(db.connection, db.bell, db.streamPrefix),
-    store: new EventStoreDbEventStore(db.connection, db.streamPrefix),
+    store: new EventStoreDbEventStore(db.connection, db.bell, db.streamPrefix),
     close: db.close,
   }
 })

@@ -9,7 +9,7 @@ let store: EventStoreDbEventStore
 
 beforeAll(async () => {
   db = openEventStoreDb(await eventStoreDbUrl())
-  store = new EventStoreDbEventStore(db.connection, db.streamPrefix)
+  store = new EventStoreDbEventStore(db.connection, db.bell, db.streamPrefix)
 }, 600_000)
 
 afterAll(async () => {

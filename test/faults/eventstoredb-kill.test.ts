@@ -32,7 +32,7 @@ afterAll(async () => {
 test(
   'killed and started again, the log has each append once, in order, and the feed too',
   async () => {
-    const store = new EventStoreDbEventStore(db.connection, db.streamPrefix)
+    const store = new EventStoreDbEventStore(db.connection, db.bell, db.streamPrefix)
     const feed = new EventStoreDbEventFeed(db.connection, db.bell, db.streamPrefix)
     let appended = 0
     const streams = Array.from({ length: writers }, newStream)

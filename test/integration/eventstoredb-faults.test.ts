@@ -27,7 +27,7 @@ beforeEach(async () => {
   opened = []
   standIn = await begin()
   db = open(standIn.url)
-  store = new EventStoreDbEventStore(db.connection, db.streamPrefix)
+  store = new EventStoreDbEventStore(db.connection, db.bell, db.streamPrefix)
 })
 
 afterEach(async () => {
@@ -117,7 +117,11 @@ describe('an append', () => {
   test('that is answered late keeps none of the others waiting', async () => {
     const patient = openEventStoreDb(standIn.url)
     opened.push({ stop: () => patient.close() })
-    const patientStore = new EventStoreDbEventStore(patient.connection, patient.streamPrefix)
+    const patientStore = new EventStoreDbEventStore(
+      patient.connection,
+      patient.bell,
+      patient.streamPrefix,
+    )
     standIn.faults.nextAppends('late answer')
     const late = patientStore.append(newStream(), NO_STREAM, newEvents(1))
     const others = Array.from({ length: 50 }, () =>
@@ -158,7 +162,7 @@ describe('an append', () => {
 describe('two connections of one process', () => {
   test('do not end each other’s appends', async () => {
     const other = open(standIn.url)
-    const otherStore = new EventStoreDbEventStore(other.connection, other.streamPrefix)
+    const otherStore = new EventStoreDbEventStore(other.connection, other.bell, other.streamPrefix)
     await otherStore.append(newStream(), NO_STREAM, newEvents(1))
     standIn.faults.nextAppends('late answer')
     const append = store.append(newStream(), NO_STREAM, newEvents(1))
@@ -202,7 +206,7 @@ describe('another leader', () => {
   test('is looked for when the one that was it answers that it is not ready', async () => {
     const hosts = `127.0.0.1:${standIn.port},127.0.0.1:${leader.port}`
     const cluster = open(`esdb://${hosts}?tls=false`)
-    store = new EventStoreDbEventStore(cluster.connection, db.streamPrefix)
+    store = new EventStoreDbEventStore(cluster.connection, cluster.bell, db.streamPrefix)
     standIn.faults.leader = null
     leader.faults.leader = { host: '127.0.0.1', port: standIn.port }
     expect(await store.append(newStream(), NO_STREAM, newEvents(1))).toBe(0)
@@ -215,7 +219,11 @@ describe('another leader', () => {
   test('of a cluster is found by gossip', async () => {
     const hosts = `127.0.0.1:${standIn.port},127.0.0.1:${leader.port}`
     const cluster = open(`esdb://${hosts}?tls=false`)
-    const clusterStore = new EventStoreDbEventStore(cluster.connection, db.streamPrefix)
+    const clusterStore = new EventStoreDbEventStore(
+      cluster.connection,
+      cluster.bell,
+      db.streamPrefix,
+    )
     const stream = newStream()
     expect(await clusterStore.append(stream, NO_STREAM, newEvents(1))).toBe(0)
     standIn.faults.leader = null
@@ -252,7 +260,7 @@ describe('a server that is away', () => {
     // Two answers, of the connection and of the append, take more than an append may.
     proxy.delayAnswers(0.6 * appendMs)
     const slow = open(proxy.url.replace('http', 'esdb') + '?tls=false')
-    store = new EventStoreDbEventStore(slow.connection, slow.streamPrefix)
+    store = new EventStoreDbEventStore(slow.connection, slow.bell, slow.streamPrefix)
     expect(await appendSurely(newStream(), NO_STREAM, newEvents(1))).toBe(0)
   })
 
@@ -341,5 +349,64 @@ describe('the feed', () => {
     await store.append(newStream(), NO_STREAM, newEvents(1))
     await Promise.all(woken)
     expect(standIn.subscriptions()).toBe(1)
+  })
+})
+
+describe('what a process hears of streams', () => {
+  const revisionsOf = (stream: string, from: number): readonly number[] | null =>
+    store.recent(stream, from)?.map(({ revision }) => revision) ?? null
+
+  async function listen(): Promise<void> {
+    store.recent(newStream(), 0)
+    await waitFor('the subscription', () => standIn.subscriptions() === 1)
+  }
+
+  test('is what was appended since it listens, as it is read', async () => {
+    const [before, since] = [newStream(), newStream()]
+    await store.append(before, NO_STREAM, newEvents(3))
+    await listen()
+    await store.append(since, NO_STREAM, newEvents(3))
+    await store.append(before, 2, newEvents(1))
+    await waitFor('the news', () => revisionsOf(before, 3)?.length === 1)
+    expect(store.recent(since, 0)).toEqual(await store.read(since, 0))
+    expect(store.recent(since, 2)).toEqual(await store.read(since, 2))
+    expect(revisionsOf(since, 3)).toEqual([])
+    expect(revisionsOf(since, 4)).toEqual([])
+    expect(revisionsOf(newStream(), 0)).toBeNull()
+    expect(revisionsOf(before, 2)).toBeNull()
+    expect(revisionsOf(before, 3)).toEqual([3])
+  })
+
+  test('is nothing of the time in which nobody listened', async () => {
+    const stream = newStream()
+    await listen()
+    await store.append(stream, NO_STREAM, newEvents(2))
+    await waitFor('the news', () => revisionsOf(stream, 0)?.length === 2)
+    standIn.dropSubscriptions()
+    await appendSurely(stream, 1, newEvents(1))
+    await waitFor('the next subscription', () => standIn.subscriptions() === 1)
+    await appendSurely(stream, 2, newEvents(1))
+    await waitFor('the news', () => revisionsOf(stream, 3)?.length === 1)
+    const heard = store.recent(stream, 3)
+    expect(heard).toEqual(await store.read(stream, 3))
+    const older = store.recent(stream, 0)
+    expect(older === null || older.length === 4).toBe(true)
+  })
+
+  test('is the end of a stream that is longer than is kept', async () => {
+    const stream = newStream()
+    await listen()
+    const large = { text: 'x'.repeat(300_000) }
+    for (let revision = NO_STREAM; revision < 9; revision += 1) {
+      await store.append(stream, revision, newEvents(1, large))
+    }
+    await waitFor('the news', () => revisionsOf(stream, 9)?.length === 1)
+    expect(revisionsOf(stream, 0)).toBeNull()
+    expect(revisionsOf(stream, 9)).toEqual([9])
+    await store.append(stream, 9, newEvents(1, { text: 'x'.repeat(900_000) }))
+    await store.append(stream, 10, newEvents(1))
+    await waitFor('the news', () => revisionsOf(stream, 11)?.length === 1)
+    expect(revisionsOf(stream, 10)).toBeNull()
+    expect(revisionsOf(stream, 11)).toEqual([11])
   })
 })

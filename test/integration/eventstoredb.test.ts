@@ -31,6 +31,10 @@ function open(url = standIn.url): EventStoreDbConnection {
   return connection
 }
 
+function storeOf(connection: EventStoreDbConnection): EventStoreDbEventStore {
+  return new EventStoreDbEventStore(connection, new EventStoreDbBell(connection))
+}
+
 describe('a log that weir shares with other programs', () => {
   let store: EventStoreDbEventStore
   let feed: EventStoreDbEventFeed
@@ -39,8 +43,8 @@ describe('a log that weir shares with other programs', () => {
   beforeEach(async () => {
     standIn = await startStandIn()
     const connection = open()
-    store = new EventStoreDbEventStore(connection)
     bell = new EventStoreDbBell(connection)
+    store = new EventStoreDbEventStore(connection, bell)
     feed = new EventStoreDbEventFeed(connection, bell)
   })
 
@@ -134,14 +138,14 @@ describe('TLS', () => {
 
   test('trusts the certificates of the file that the connection string names', async () => {
     const ca = encodeURIComponent(join(folder, 'ca.pem'))
-    const store = new EventStoreDbEventStore(open(url(`tls=true&tlsCAFile=${ca}`)))
+    const store = storeOf(open(url(`tls=true&tlsCAFile=${ca}`)))
     expect(await store.append(newStream(), NO_STREAM, newEvents(1))).toBe(0)
   })
 
   test('trusts nobody else, unless it is told to trust everybody', async () => {
-    const strict = new EventStoreDbEventStore(open(url('tls=true')))
+    const strict = storeOf(open(url('tls=true')))
     await expect(strict.read(newStream(), 0)).rejects.toThrow()
-    const trusting = new EventStoreDbEventStore(open(url('tls=true&tlsVerifyCert=false')))
+    const trusting = storeOf(open(url('tls=true&tlsVerifyCert=false')))
     expect(await trusting.read(newStream(), 0)).toEqual([])
   })
 

@@ -10,7 +10,7 @@ export class ConnectionLost extends Error {
 /** Waits that are no work: they fail in no way of their own. */
 const patient = new Set(['wait', 'listen', 'subscribe'])
 /** Methods that answer at once. */
-const synchronous = new Set(['compare'])
+const synchronous = new Set(['compare', 'recent'])
 
 /**
  * One run of an operating-system process. What it asks of a port travels there and back, each way

@@ -24,6 +24,8 @@ export class FaultyEventStore extends EventStore {
   /** Every append that was asked for. */
   readonly appends: { readonly expected: number; readonly events: readonly NewEvent[] }[] = []
   readonly readsFrom: number[] = []
+  /** Events of a stream that this process has heard of by itself; null when it hears nothing. */
+  heard: readonly RecordedEvent[] | null = null
   isDown = false
   /** What happens elsewhere while an append is on its way. */
   meanwhile: () => Promise<unknown> = () => Promise.resolve()
@@ -50,6 +52,11 @@ export class FaultyEventStore extends EventStore {
     this.readsFrom.push(fromRevision)
     if (this.isDown) throw new Error('cannot read events')
     return await this.#store.read(stream, fromRevision)
+  }
+
+  override recent(_stream: string, fromRevision: number): readonly RecordedEvent[] | null {
+    if (!this.heard || this.heard.length < fromRevision) return null
+    return this.heard.slice(fromRevision)
   }
 }
 

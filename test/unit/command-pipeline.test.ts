@@ -223,6 +223,29 @@ describe('another writer', () => {
     expect(handled.events).toMatchObject([{ type: 'HoldSettled' }])
   })
 
+  test('that was heard of is seen without a look at the store', async () => {
+    const { world, writer, other } = await two(10n)
+    await other.issue(hold('h1', 6n))
+    writer.store.heard = await readAll(world.store, stream, 0)
+    writer.store.readsFrom.length = 0
+    await expect(writer.issue(hold('h2', 4n))).resolves.toMatchObject({ revision: 3 })
+    expect(writer.store.readsFrom).toEqual([])
+    expect(writer.observed.conflicts).toBe(0)
+  })
+
+  test('that was not heard of yet is seen all the same', async () => {
+    const { world, writer, other } = await two(10n)
+    writer.store.heard = await readAll(world.store, stream, 0)
+    await other.issue(hold('h1', 6n))
+    await expect(writer.issue(hold('h2', 5n))).rejects.toMatchObject(poor)
+    await expect(writer.issue(hold('h3', 4n))).resolves.toMatchObject({ revision: 3 })
+    await other.issue(grant('g1', 1n))
+    await expect(writer.issue(hold('h4', 1n))).resolves.toMatchObject({ revision: 5 })
+    await other.issue(settle('h1'))
+    await expect(writer.issue(settle('h1'))).resolves.toMatchObject({ events: [] })
+    expect(writer.store.readsFrom.length).toBeGreaterThan(0)
+  })
+
   test('that cannot be read yet is waited for, longer and longer', async () => {
     const { world, writer, other } = await two(10n)
     await other.issue(hold('h1', 6n))
@@ -324,6 +347,19 @@ describe('a store that cannot be reached', () => {
 })
 
 describe('the state', () => {
+  test('at a glance is what was heard of, else it is read', async () => {
+    const { world, writer } = await openWorld(10n)
+    const fresh = world.writer()
+    expect(await fresh.pipeline.glance(stream)).toMatchObject({ revision: 1 })
+    expect(fresh.store.readsFrom).toEqual([0])
+    const hearing = world.writer()
+    hearing.store.heard = await readAll(world.store, stream, 0)
+    await writer.issue(hold('h1', 4n))
+    expect(await hearing.pipeline.glance(stream)).toMatchObject({ revision: 1 })
+    expect(hearing.store.readsFrom).toEqual([])
+    expect(await hearing.pipeline.load(stream)).toMatchObject({ revision: 2 })
+  })
+
   test('is read from where it was last seen', async () => {
     const { world, writer } = await openWorld(10n)
     await world.writer().issue(hold('h1', 4n))
