@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readdir, readFile, realpath } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { readIfThere } from './files.ts'
@@ -43,9 +43,9 @@ export async function isServing(pid: number, clusterName: string): Promise<boole
   return isServerCommand(command, clusterName)
 }
 
+/** `/a folder/postgres -D …` is the main process, `postgres: <cluster name> …` each other one. */
 function isServerCommand(command: string, clusterName: string): boolean {
-  const program = basename(command.split(/[\0 ]/)[0] ?? '')
-  return /^postgres:?$/.test(program) && command.includes(clusterName)
+  return /^(\/[^\0]*\/)?postgres[\0 :]/.test(command) && command.includes(clusterName)
 }
 
 /** Empty for a process that has ended, also when nobody has fetched its exit code yet. */

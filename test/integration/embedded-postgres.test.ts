@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
@@ -12,6 +12,7 @@ import {
   type EmbeddedPostgres,
   type EmbeddedPostgresOptions,
 } from '../../infra/embedded-postgres/embedded-postgres.ts'
+import { isServing } from '../../infra/embedded-postgres/leftovers.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 // Small, so that a machine that runs many tests at once has room.
@@ -148,6 +149,22 @@ test('a process number that somebody else has by now does not stand in the way',
   await writeFile(join(data, 'postmaster.pid'), `${process.pid}\n${data}\n0\n1\n\n\n\n`)
   const second = await start()
   expect(second.adopted).toBe(false)
+}, 60_000)
+
+test('a server whose program is in a folder with a space in its name is recognised', async () => {
+  const flags = ['-e', 'process.stdin.resume()', 'cluster_name=weir_1']
+  for (const [argv0, isServer] of [
+    ['/home/a user/native/bin/postgres', true],
+    ['postgres: weir_1: checkpointer', true],
+    ['/home/a user/postgres/tool', false],
+  ] as const) {
+    const child = spawn(process.execPath, flags, { argv0, stdio: ['pipe', 'ignore', 'ignore'] })
+    await new Promise((resolve) => child.once('spawn', resolve))
+    expect(await isServing(child.pid ?? 0, 'weir_1')).toBe(isServer)
+    const exited = new Promise((resolve) => child.once('exit', resolve))
+    child.stdin.end()
+    await exited
+  }
 }, 60_000)
 
 test('a remembered port that is busy is replaced by another one', async () => {
