@@ -15,12 +15,15 @@ import { integerArray, textArray, uuidArray } from './binary-array.ts'
 import { eventChannel } from './channels.ts'
 import { isDefiniteFailure, isRetryable } from './errors.ts'
 import { notifyStatement } from './notifier.ts'
-import { queryThen } from './transaction.ts'
+import { inTransaction, queryThen } from './transaction.ts'
 
-type Append = {
+type AppendedEvents = {
   readonly stream: string
   readonly expected: number
   readonly events: readonly EventText[]
+}
+
+type Append = AppendedEvents & {
   readonly bytes: number
   readonly resolve: (revision: number) => void
   readonly reject: (error: Error) => void
@@ -32,6 +35,8 @@ type Read = {
   readonly resolve: (events: readonly RecordedEvent[]) => void
   readonly reject: (error: Error) => void
 }
+
+type AppendedRow = { readonly revisions: readonly (number | null)[] }
 
 type ReadRow = Omit<RecordedText, 'stream'> & { readonly n: number }
 
@@ -82,19 +87,14 @@ export class PostgresEventStore extends EventStore {
     events: readonly (NewEvent | CarriedEvent)[],
   ): Promise<number> {
     const texts = encodeAppend(stream, expectedRevision, events)
+    const expected = expectedRevision
+    if (texts.some(({ carriedMs }) => carriedMs !== null)) {
+      return await this.#appendCarried({ stream, expected, events: texts })
+    }
     const bytes = texts.reduce((sum, text) => sum + text.data.length + text.meta.length, 0)
-    const revision = await new Promise<number>((resolve, reject) => {
-      this.#appends.add({
-        stream,
-        expected: expectedRevision,
-        events: texts,
-        bytes,
-        resolve,
-        reject,
-      })
+    return await new Promise((resolve, reject) => {
+      this.#appends.add({ stream, expected, events: texts, bytes, resolve, reject })
     })
-    if (texts.some(({ carriedMs }) => carriedMs !== null)) await this.#keepTimes(stream, texts)
-    return revision
   }
 
   override async read(stream: string, fromRevision: number): Promise<readonly RecordedEvent[]> {
@@ -106,22 +106,20 @@ export class PostgresEventStore extends EventStore {
 
   /**
    * Events out of another log keep their time. That is rare, so the procedure of all appends does
-   * not know of it: when this fails, the append is repeated and so is this.
+   * not know of it. One transaction: a process that dies leaves no event with another time.
    */
-  async #keepTimes(stream: string, texts: readonly EventText[]): Promise<void> {
-    const carried = texts.filter(({ carriedMs }) => carriedMs !== null)
-    const ids = carried.map(({ id }) => id)
-    const times = carried.map(({ carriedMs }) => new Date(carriedMs ?? 0))
-    try {
-      await this.#pool.query({
-        text: `UPDATE event e SET recorded_at = c.at
-          FROM unnest($2::uuid[], $3::timestamptz[]) AS c (id, at)
-          WHERE e.stream = $1 AND e.id = c.id`,
-        values: [stream, ids, times],
-      })
-    } catch (cause) {
-      throw new UnknownOutcome('the times of events were not kept', { cause })
-    }
+  async #appendCarried(append: AppendedEvents): Promise<number> {
+    const { stream, expected } = append
+    const revision = await inTransaction(this.#pool, async (client) => {
+      const { rows } = await client.query<AppendedRow>(appendStatement([append]))
+      const last = rows[0]?.revisions[0] ?? null
+      if (last !== null) await client.query(keepTimesStatement(append))
+      return last
+    }).catch((error: unknown) => {
+      throw translated(error)
+    })
+    if (revision === null) throw new RevisionConflict(stream, expected)
+    return revision
   }
 
   #selectAppends(): Selection<Append> {
@@ -164,15 +162,10 @@ export class PostgresEventStore extends EventStore {
   async #write(batch: readonly Append[]): Promise<readonly (number | null)[]> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const append = {
-          name: 'append_events',
-          text: 'SELECT append_events($1, $2, $3, $4, $5, $6, $7, $8, $9) AS revisions',
-          values: appendValues(batch),
-        }
         // The notification wakes the feeds as soon as the events are there.
-        const { rows } = await queryThen<{ revisions: (number | null)[] }>(
+        const { rows } = await queryThen<AppendedRow>(
           this.#pool,
-          append,
+          appendStatement(batch),
           notifyStatement([{ channel: eventChannel, payload: '' }]),
         )
         return rows[0]?.revisions ?? []
@@ -202,7 +195,31 @@ export class PostgresEventStore extends EventStore {
   }
 }
 
-function appendValues(batch: readonly Append[]): Buffer[] {
+function appendStatement(batch: readonly AppendedEvents[]): pg.QueryConfig {
+  return {
+    name: 'append_events',
+    text: 'SELECT append_events($1, $2, $3, $4, $5, $6, $7, $8, $9) AS revisions',
+    values: appendValues(batch),
+  }
+}
+
+/** By revision: a stream is long, and its events are found by nothing else. */
+function keepTimesStatement({ stream, expected, events }: AppendedEvents): pg.QueryConfig {
+  const numbered = events.map(({ carriedMs }, at) => ({ carriedMs, revision: expected + 1 + at }))
+  const carried = numbered.filter(({ carriedMs }) => carriedMs !== null)
+  return {
+    text: `UPDATE event e SET recorded_at = c.at
+      FROM unnest($2::int[], $3::timestamptz[]) AS c (revision, at)
+      WHERE e.stream = $1 AND e.revision = c.revision`,
+    values: [
+      stream,
+      carried.map(({ revision }) => revision),
+      carried.map(({ carriedMs }) => new Date(carriedMs ?? 0)),
+    ],
+  }
+}
+
+function appendValues(batch: readonly AppendedEvents[]): Buffer[] {
   const events = batch.flatMap((append) => append.events)
   return [
     textArray(batch.map((append) => append.stream)),

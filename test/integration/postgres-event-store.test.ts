@@ -152,6 +152,21 @@ describe('faults', () => {
     expect(await store.read(stream, 0)).toHaveLength(2)
   })
 
+  test('an event out of another log is there with its time, or not at all', async () => {
+    const stream = newStream()
+    const carried = { ...newEvent(), recordedAt: '2021-02-03T04:05:06.789Z' }
+    await database.pool.query(`
+      CREATE FUNCTION weir.give_up() RETURNS trigger LANGUAGE plpgsql
+        AS 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END';
+      CREATE TRIGGER dies BEFORE UPDATE ON weir.event EXECUTE FUNCTION weir.give_up()`)
+    const broken = store.append(stream, NO_STREAM, [carried])
+    await expect(broken).rejects.toBeInstanceOf(UnknownOutcome)
+    await database.pool.query('DROP FUNCTION weir.give_up CASCADE')
+    expect(await store.read(stream, 0)).toEqual([])
+    expect(await store.append(stream, NO_STREAM, [carried])).toBe(0)
+    expect(await store.read(stream, 0)).toMatchObject([carried])
+  })
+
   test('a batch that loses a deadlock is written after it', async () => {
     const url = `${database.url}?options=-c%20deadlock_timeout%3D50ms`
     const impatient = openPool(url, { max: 2, applicationName: 'weir-store' })
