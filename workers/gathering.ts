@@ -25,12 +25,16 @@ export class Gathering {
   /** Resolves when the next page may be read. */
   async rest(signal: AbortSignal): Promise<void> {
     if (this.#left() < busyEvents) return
-    const restMs = this.#recent.at + gapMs - this.#clock.now()
+    const restMs = gapMs - this.#sinceMs()
     if (restMs > 0) await this.#clock.sleep(restMs, signal)
   }
 
   #left(): number {
-    const { events, at } = this.#recent
-    return events * 2 ** ((at - this.#clock.now()) / halfLifeMs)
+    return this.#recent.events * 2 ** (-this.#sinceMs() / halfLifeMs)
+  }
+
+  /** The machine's clock may have been set back meanwhile. */
+  #sinceMs(): number {
+    return Math.max(this.#clock.now() - this.#recent.at, 0)
   }
 }

@@ -26,8 +26,9 @@ export class ProgressTeller {
 
   tell(progress: Progress): void {
     const now = this.#clock.now()
-    const last = this.#toldAt.get(progress.jobId)
-    if (last !== undefined && now - last < everyMs) return
+    const sinceMs = now - (this.#toldAt.get(progress.jobId) ?? -Infinity)
+    // Below zero the machine's clock was set back: nobody waits until it is as late again.
+    if (sinceMs >= 0 && sinceMs < everyMs) return
     if (this.#toldAt.size >= rememberedMax) this.#toldAt.clear()
     this.#toldAt.set(progress.jobId, now)
     this.#signals.publish('job_progress', progress).catch(() => undefined)

@@ -41,7 +41,8 @@ export type RescuerOptions = {
  */
 export class Rescuer {
   readonly #options: RescuerOptions
-  #moneyAt = 0
+  /** When it looked for stranded holds last, ms since the epoch. */
+  #moneyAt = -Infinity
 
   constructor(options: RescuerOptions) {
     this.#options = options
@@ -65,11 +66,13 @@ export class Rescuer {
     await this.#each(await leases.overdue(now, batchMax), (jobId) => this.#enforceDeadline(jobId))
     const orgs = await holds.orgsWithExpiredCredits(isoTime(now), batchMax)
     await this.#each(orgs, (orgId) => this.#expireCredits(orgId))
-    if (now < this.#moneyAt) return 'idle'
+    const sinceMs = now - this.#moneyAt
+    // Below zero the machine's clock was set back: nobody waits until it is as late again.
+    if (sinceMs >= 0 && sinceMs < moneyEveryMs) return 'idle'
     const stranded = await holds.stranded(isoTime(now - strandedAfterMs), batchMax)
     await this.#each(stranded, (hold) => this.#releaseHold(hold))
     await leases.forget(100 * batchMax)
-    this.#moneyAt = now + moneyEveryMs
+    this.#moneyAt = now
     return 'idle'
   }
 

@@ -1,0 +1,80 @@
+import { expect, test } from '@jest/globals'
+import { MemoryBus } from '../../../infra/memory/bus.ts'
+import { MemoryHoldWatch } from '../../../infra/memory/hold-watch.ts'
+import { MemorySignals } from '../../../infra/memory/signals.ts'
+import { SimulatedClock } from '../../../infra/simulated/clock.ts'
+import { Gathering } from '../../../workers/gathering.ts'
+import { ProgressTeller } from '../../../workers/progress.ts'
+import { Rescuer } from '../../../workers/rescuer.ts'
+import { MemoryWeir } from '../../support/memory-weir.ts'
+
+const hourMs = 3_600_000
+
+/** A clock that somebody sets back; timers do not mind, as those of a machine do not. */
+class AdjustedClock extends SimulatedClock {
+  #backMs = 0
+
+  override now(): number {
+    return super.now() - this.#backMs
+  }
+
+  setBack(ms: number): void {
+    this.#backMs += ms
+  }
+}
+
+test.each([0, 100])(
+  'read models go on though the clock was set back after %i events',
+  async (n) => {
+    const clock = new AdjustedClock()
+    const gathering = new Gathering(clock)
+    const startedAt = clock.now()
+    gathering.count(n)
+    clock.setBack(hourMs)
+    const rest = gathering.rest(new AbortController().signal)
+    expect((clock.nextWakeMs() ?? startedAt) - startedAt).toBeLessThanOrEqual(15)
+    await clock.advance(15)
+    await rest
+    gathering.count(1)
+    await clock.advance(1_000)
+    void gathering.rest(new AbortController().signal)
+    expect(clock.nextWakeMs()).toBeNull()
+  },
+)
+
+test('progress is told though the clock was set back', async () => {
+  const clock = new AdjustedClock()
+  const signals = new MemorySignals(new MemoryBus())
+  const heard: unknown[] = []
+  await signals.subscribe('job_progress', ({ progress }) => void heard.push(progress))
+  const teller = new ProgressTeller(signals, clock)
+  const job = { jobId: 'j', orgId: 'o', message: null }
+  teller.tell({ ...job, progress: 1 })
+  clock.setBack(hourMs)
+  teller.tell({ ...job, progress: 2 })
+  teller.tell({ ...job, progress: 3 })
+  await clock.advance(500)
+  teller.tell({ ...job, progress: 4 })
+  await clock.advance(0)
+  expect(heard).toEqual([1, 2, 4])
+})
+
+test('stranded holds are looked for though the clock was set back', async () => {
+  const { pipelines, leases, ids, report } = new MemoryWeir()
+  const clock = new AdjustedClock()
+  let looks = 0
+  const none = () => []
+  const watched = () => {
+    looks += 1
+    return []
+  }
+  const holds = new MemoryHoldWatch({ holds: watched, queue: none, grants: none, balances: none })
+  const rescuer = new Rescuer({ pipelines, leases, holds, clock, ids, report })
+  await rescuer.turn()
+  await rescuer.turn()
+  expect(looks).toBe(1)
+  clock.setBack(hourMs)
+  await rescuer.turn()
+  await rescuer.turn()
+  expect(looks).toBe(2)
+})
