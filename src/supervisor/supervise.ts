@@ -79,7 +79,7 @@ async function run(given: Config, parts: SupervisorParts, { stop, closers }: Run
   closers.push(async () => {
     lock.release()
   })
-  stop.gently.addEventListener('abort', () => lock.announceStop())
+  stop.gently.addEventListener('abort', () => noteInHome(() => lock.announceStop()))
   await endOrphans(given.home)
   const config = await settlePorts(given)
   if (config.secretKey === undefined) loadSecretKey(config.home)
@@ -127,10 +127,8 @@ function startRoles(
   const program = parts.roleProgram ?? fileURLToPath(new URL('../main.js', import.meta.url))
   const keepers: RoleKeeper[] = []
   const onChange = (): void => {
-    recordChildren(
-      config.home,
-      keepers.flatMap((keeper) => keeper.pid() ?? []),
-    )
+    const pids = keepers.flatMap((keeper) => keeper.pid() ?? [])
+    noteInHome(() => recordChildren(config.home, pids))
     const allReady = keepers.length === roles.length && keepers.every((keeper) => keeper.isReady())
     for (const keeper of keepers) keeper.tell({ allReady })
   }
@@ -141,6 +139,15 @@ function startRoles(
   }
   onChange()
   return keepers
+}
+
+/** What helps the next start. A home on a full or broken disk does not end this one. */
+function noteInHome(write: () => void): void {
+  try {
+    write()
+  } catch (error) {
+    sayError(error)
+  }
 }
 
 async function stopRoles(

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -220,6 +220,23 @@ test('whatever is killed is started again: a role, and Postgres', async () => {
   process.kill(postmaster, 'SIGKILL')
   await waitFor('Postgres', () => one.output().includes('Postgres is running again.'), 20_000)
   expect(postmasterPid()).not.toBe(postmaster)
+}, 60_000)
+
+test('a home that cannot be written any more neither ends the launcher nor its stop', async () => {
+  const one = launch()
+  await ready(one)
+  const [, worker] = await allAnswers()
+  rmSync(join(home, 'children.json'))
+  mkdirSync(join(home, 'children.json', 'in the way'), { recursive: true })
+  rmSync(join(home, 'lock'), { recursive: true })
+  process.kill(worker?.pid ?? 0, 'SIGKILL')
+  await waitFor('another worker', async () => {
+    const answer = await ask('worker')
+    return answer && answer.pid !== worker?.pid
+  })
+  one.process.kill('SIGTERM')
+  expect(await one.exit).toBe(0)
+  rmSync(join(home, 'children.json'), { recursive: true })
 }, 60_000)
 
 test('after kill -9 of the launcher the next start takes over what it left', async () => {
