@@ -39,6 +39,16 @@ async function traces(options: TelemetryOptions): Promise<Telemetry> {
   return (await import('./telemetry.ts')).openTelemetry(options)
 }
 
+/** Roles of this process that have not stopped yet. */
+const serving = new Set<Role>()
+
+/** The last role to stop ends the process; until then the others finish their work. */
+function leave(role: Role, code: 0 | 1): void {
+  process.exitCode ||= code
+  serving.delete(role)
+  if (serving.size === 0) process.exit()
+}
+
 async function run(config: Config, role: Role): Promise<void> {
   process.title = `weir-${role}`
   const readiness = followReadiness()
@@ -77,14 +87,15 @@ async function run(config: Config, role: Role): Promise<void> {
     await profile.close()
     await telemetry?.close()
     log.info({}, 'stopped')
-    process.exit(0)
+    leave(role, 0)
   }
   const stopSafely = (): void => {
     stop().catch((error: unknown) => {
       log.error({ err: error }, 'could not stop in order')
-      process.exit(1)
+      leave(role, 1)
     })
   }
+  serving.add(role)
   process.on('SIGTERM', stopSafely)
   process.on('SIGINT', stopSafely)
   onParentGone(stopSafely)

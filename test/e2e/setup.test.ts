@@ -32,6 +32,7 @@ beforeAll(async () => {
     WEIR_HOME: join(home, 'new'),
     WEIR_PORT: String(port),
     WEIR_METRICS_PORT: String(port + 1),
+    WEIR_DRAIN_MS: '500',
   }
 })
 
@@ -69,3 +70,20 @@ test('setup again changes nothing', async () => {
   await setup()
   expect(dev()).toEqual(before)
 })
+
+test('roles that share a process all give back their work before it ends', async () => {
+  const { baseUrl, apiKey } = dev()
+  const client = new Client(baseUrl, apiKey)
+  const { jobId } = await client.submit(sandbox({ steps: 1_000, stepMs: 100 }))
+  await client.until(jobId, 'running')
+  const ended = roles && once(roles, 'exit')
+  roles?.kill('SIGTERM')
+  expect(await ended).toEqual([0, null])
+  const { rows } = await database.pool.query<{ type: string; data: string }>(
+    'SELECT type, data FROM weir.event WHERE stream = $1 ORDER BY revision DESC LIMIT 1',
+    [`job-${jobId}`],
+  )
+  expect(rows[0]?.type).toBe('JobRetryScheduled')
+  expect(JSON.parse(rows[0]?.data ?? '')).toMatchObject({ reason: 'shutdown' })
+  roles = undefined
+}, 30_000)
