@@ -95,8 +95,12 @@ export async function launch(
     const exited = exitOf(child)
     const isReady = await Promise.race([untilReady(site, child.pid ?? 0), exited.then(() => false)])
     if (isReady && child.pid !== undefined) return { pid: child.pid, port, exited }
-    const words = await lastWords(site.logFile, logOffset)
-    const isTransient = /in use|still running|starting up|shutting down/i.test(words)
+    const log = await logFrom(site.logFile, logOffset)
+    const words = lastWords(log)
+    // Of a port that somebody else has just taken only a line before the last words tells.
+    const isTransient =
+      /Address already in use/i.test(log) ||
+      /in use|still running|starting up|shutting down/i.test(words)
     if (!isTransient || attempt >= attemptsMax) {
       throw new Error(`Postgres did not start: ${words} (more in ${site.logFile})`)
     }
@@ -208,8 +212,11 @@ async function sizeOf(file: string): Promise<number> {
   )
 }
 
-async function lastWords(file: string, offset: number): Promise<string> {
-  const log = (await readFile(file)).subarray(offset).toString()
+async function logFrom(file: string, offset: number): Promise<string> {
+  return (await readFile(file)).subarray(offset).toString()
+}
+
+function lastWords(log: string): string {
   const lines = log.trim().split('\n')
   const fatal = lines.find((line) => /FATAL|PANIC|error/i.test(line)) ?? lines.at(-1) ?? ''
   return fatal.replace(/^.*?(FATAL|PANIC):\s*/, '') || 'it gave no reason'

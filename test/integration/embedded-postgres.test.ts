@@ -12,7 +12,10 @@ import {
   type EmbeddedPostgres,
   type EmbeddedPostgresOptions,
 } from '../../infra/embedded-postgres/embedded-postgres.ts'
-import { isServing } from '../../infra/embedded-postgres/leftovers.ts'
+import { prepareBinaries } from '../../infra/embedded-postgres/binaries.ts'
+import { clusterNameOf, isServing } from '../../infra/embedded-postgres/leftovers.ts'
+import { openSite } from '../../infra/embedded-postgres/place.ts'
+import { commandLine, launch, stopServer } from '../../infra/embedded-postgres/server.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 // Small, so that a machine that runs many tests at once has room.
@@ -179,6 +182,24 @@ test('a remembered port that is busy is replaced by another one', async () => {
   } finally {
     await new Promise((resolve) => blocker.close(resolve))
   }
+}, 60_000)
+
+test('a port that is taken at the last moment is replaced by another one', async () => {
+  await (await start()).stop()
+  const site = await openSite(home)
+  const binaries = await prepareBinaries(site.binaryStore, site.account)
+  const blocker = createServer()
+  let taken = 0
+  const server = await launch(site, 0, async (port) => {
+    if (taken === 0) {
+      taken = port
+      await new Promise<void>((resolve) => blocker.listen(port, '127.0.0.1', resolve))
+    }
+    return await commandLine(site, binaries, { port, settings })
+  })
+  await stopServer(server.pid, await clusterNameOf(site.dataFolder))
+  await new Promise((resolve) => blocker.close(resolve))
+  expect(server.port).not.toBe(taken)
 }, 60_000)
 
 test('data that is gone is missed; a half-made data folder is made again', async () => {
