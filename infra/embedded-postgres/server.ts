@@ -108,12 +108,18 @@ export async function launch(
   }
 }
 
-/** A process that is not our server must not keep it from starting by its number alone. */
+/**
+ * A process that is not our server must not keep it from starting by its number alone, nor must a
+ * file that a crash has left without a number.
+ */
 async function dropForeignPidFile(site: Site): Promise<void> {
+  const file = join(site.dataFolder, 'postmaster.pid')
+  if ((await readIfThere(file)) === undefined) return
+  const clusterName = await clusterNameOf(site.dataFolder)
   const pidFile = await readPidFile(site.dataFolder)
-  if (pidFile === undefined) return
-  if (await isServing(pidFile.pid, await clusterNameOf(site.dataFolder))) return
-  await rm(join(site.dataFolder, 'postmaster.pid'), { force: true })
+  if (pidFile === undefined) await endOrphans(clusterName, orphanGraceMs)
+  else if (await isServing(pidFile.pid, clusterName)) return
+  await rm(file, { force: true })
 }
 
 async function spawnServer(site: Site, command: readonly string[]): Promise<ChildProcess> {

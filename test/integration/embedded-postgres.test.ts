@@ -154,6 +154,12 @@ test('a process number that somebody else has by now does not stand in the way',
   expect(second.adopted).toBe(false)
 }, 60_000)
 
+test('a number that a crash kept from being written does not stand in the way', async () => {
+  await (await start()).stop()
+  await writeFile(join(home, 'postgres', 'data', 'postmaster.pid'), '')
+  expect((await start()).adopted).toBe(false)
+}, 60_000)
+
 test('a server whose program is in a folder with a space in its name is recognised', async () => {
   const flags = ['-e', 'process.stdin.resume()', 'cluster_name=weir_1']
   for (const [argv0, isServer] of [
