@@ -61,11 +61,17 @@ export async function startEmbeddedPostgres(
     await commandLine(site, binaries, { port, settings })
   const found = await adopt(site, commandFor)
   const server = found ?? (await launch(site, site.place.port, commandFor))
-  if (server.port !== site.place.port || !site.place.isInitialised) {
-    await rememberPlace({ ...site.place, port: server.port, isInitialised: true })
-  }
   const clusterName = await clusterNameOf(site.dataFolder)
-  await ensureDatabase(site, server)
+  try {
+    if (server.port !== site.place.port || !site.place.isInitialised) {
+      await rememberPlace({ ...site.place, port: server.port, isInitialised: true })
+    }
+    await ensureDatabase(site, server)
+  } catch (error) {
+    // Nobody would stop it: who started it has nothing in hand.
+    if (found === undefined) await stopServer(server.pid, clusterName)
+    throw error
+  }
   let stopping: Promise<void> | undefined
   return {
     url: urlOf(site, server.port, databaseName),

@@ -208,6 +208,18 @@ test('a port that is taken at the last moment is replaced by another one', async
   expect(server.port).not.toBe(taken)
 }, 60_000)
 
+test('a server whose database cannot be opened does not stay behind', async () => {
+  const first = await start()
+  await first.stop()
+  const passwordFile = join(home, 'postgres.password')
+  const password = readFileSync(passwordFile)
+  await writeFile(passwordFile, 'another')
+  await expect(start()).rejects.toThrow(/password authentication failed/)
+  expect(existsSync(join(home, 'postgres', 'data', 'postmaster.pid'))).toBe(false)
+  await writeFile(passwordFile, password)
+  expect((await start()).adopted).toBe(false)
+}, 60_000)
+
 test('data that is gone is missed; a half-made data folder is made again', async () => {
   const lostHome = join(root, 'lost')
   const first = await start({ home: lostHome })
