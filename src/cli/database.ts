@@ -2,16 +2,52 @@ import { readConfig } from '../config.ts'
 import type { Config } from '../config.ts'
 import { openToolDatabase } from '../profiles/tool.ts'
 import type { ToolDatabase } from '../profiles/tool.ts'
+import { CliError } from './command.ts'
 
-/** Opens the installation's database for a command, and closes whatever it opened. */
+/** What ends a command early: Ctrl-C, a signal, a terminal that is closed. */
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+/**
+ * Opens the installation's database for a command, and closes whatever it opened, also when the
+ * command is told to stop: a Postgres that was started for it would stay. A second time ends the
+ * process as it is.
+ *
+ * @throws CliError when the command was told to stop
+ */
 export async function withDatabase<T>(
   use: (database: ToolDatabase, config: Config) => Promise<T>,
 ): Promise<T> {
   const config = readConfig()
-  const database = await openToolDatabase(config)
+  const told = new AbortController()
+  const stop = (): void => told.abort()
+  for (const signal of signals) process.once(signal, stop)
   try {
-    return await use(database, config)
+    return await useUntilTold(await openToolDatabase(config), told.signal, (database) =>
+      use(database, config),
+    )
+  } catch (error) {
+    throw told.signal.aborted ? new CliError('Stopped before it was done.') : error
   } finally {
-    await database.close()
+    for (const signal of signals) process.off(signal, stop)
+  }
+}
+
+/** What is used of a database that was closed throws: so the command ends in its own order. */
+async function useUntilTold<T>(
+  database: ToolDatabase,
+  told: AbortSignal,
+  use: (database: ToolDatabase) => Promise<T>,
+): Promise<T> {
+  let closing: Promise<void> | undefined
+  const close = (): Promise<void> => (closing ??= database.close())
+  // Its failure is met below.
+  const closeEarly = (): void => void close().catch(() => undefined)
+  told.addEventListener('abort', closeEarly)
+  try {
+    told.throwIfAborted()
+    return await use(database)
+  } finally {
+    told.removeEventListener('abort', closeEarly)
+    await close()
   }
 }

@@ -44,8 +44,11 @@ export async function openToolDatabase(config: Config): Promise<ToolDatabase> {
   const place = databaseUrl === undefined ? await embeddedPlace(home) : await given(databaseUrl)
   const openProfile = await profileOpener(config)
   let profile: Profile | null = null
-  const open = () =>
-    (profile ??= openProfile({ ...config, databaseUrl: place.url }, 'cli', unwatched))
+  let isClosed = false
+  const open = () => {
+    if (isClosed) throw new ToolError('The database is closed.')
+    return (profile ??= openProfile({ ...config, databaseUrl: place.url }, 'cli', unwatched))
+  }
   return {
     url: place.url,
     isStartedHere: place.isStartedHere,
@@ -55,6 +58,7 @@ export async function openToolDatabase(config: Config): Promise<ToolDatabase> {
     bootstrap: async () => (await import('./bootstrap.ts')).bootstrap(open()),
     scratch: () => new MemoryReadModelStore(),
     close: async () => {
+      isClosed = true
       await profile?.close()
       await place.stop()
     },

@@ -1,0 +1,49 @@
+import { existsSync } from 'node:fs'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { startEmbeddedPostgres } from '../../infra/embedded-postgres/embedded-postgres.ts'
+import { exportFile } from '../../src/cli/export-file.ts'
+import { withDatabase } from '../../src/cli/database.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+const before = { ...process.env }
+let root: string
+let home: string
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'weir-tool-'))
+  await chmod(root, 0o755)
+  home = join(root, 'home')
+  await (await startEmbeddedPostgres({ home })).stop()
+  process.env = { WEIR_HOME: home }
+  await withDatabase((database) => database.migrate())
+}, 60_000)
+
+afterAll(async () => {
+  process.env = { ...before }
+  await rm(root, { recursive: true })
+})
+
+const isServed = () => existsSync(join(home, 'postgres', 'data', 'postmaster.pid'))
+
+test('a command that is told to stop ends the Postgres that was started for it', async () => {
+  const command = withDatabase(async (database) => {
+    expect(isServed()).toBe(true)
+    process.emit('SIGINT')
+    for (;;) await database.profile().sql('ready', 'SELECT 1', [])
+  })
+  await expect(command).rejects.toThrow('Stopped before it was done.')
+  expect(isServed()).toBe(false)
+})
+
+test('an export that is told to stop leaves no file', async () => {
+  const file = join(root, 'log')
+  const command = exportFile({ positionals: [file], options: {} })
+  await waitFor('the command to begin', () => process.listenerCount('SIGTERM') > 0)
+  process.emit('SIGTERM')
+  await expect(command).rejects.toThrow('Stopped before it was done.')
+  expect(existsSync(file)).toBe(false)
+  expect(isServed()).toBe(false)
+})
