@@ -8,6 +8,7 @@ import { migrate, migrationState } from '../../infra/postgres/migrate.ts'
 import type { MigrationState } from '../../infra/postgres/migrate.ts'
 import type { Config } from '../config.ts'
 import type { DevFile } from '../supervisor/dev-file.ts'
+import { isHomeTaken } from '../supervisor/home-lock.ts'
 import { profileOpener } from './open.ts'
 import { unwatched } from './profile.ts'
 import type { Profile } from './profile.ts'
@@ -89,7 +90,10 @@ async function embeddedPlace(home: string): Promise<Place> {
   try {
     const postgres = await startEmbeddedPostgres({ home })
     const { url, adopted } = postgres
-    const stop = async (): Promise<void> => (adopted ? undefined : await postgres.stop())
+    const stop = async (): Promise<void> => {
+      // A weir that was started meanwhile has taken it over.
+      if (!adopted && !isHomeTaken(home)) await postgres.stop()
+    }
     return { url, isStartedHere: !adopted, stop }
   } catch (error) {
     throw new ToolError(error instanceof Error ? error.message : String(error))

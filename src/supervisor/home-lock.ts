@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isRunning, pidOf, processIdentity } from './process-identity.ts'
@@ -48,6 +48,12 @@ export async function lockHome(home: string): Promise<HomeLock> {
   }
   put('held')
   return { announceStop: () => put('stopping'), release }
+}
+
+/** Whether a weir has the home, or is about to. */
+export function isHomeTaken(home: string): boolean {
+  const folder = join(home, 'lock')
+  return existsSync(folder) && livingMarks(folder).length > 0
 }
 
 interface Claim {

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { startEmbeddedPostgres } from '../../infra/embedded-postgres/embedded-postgres.ts'
 import { exportFile } from '../../src/cli/export-file.ts'
 import { withDatabase } from '../../src/cli/database.ts'
+import { lockHome } from '../../src/supervisor/home-lock.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 const before = { ...process.env }
@@ -46,4 +47,15 @@ test('an export that is told to stop leaves no file', async () => {
   await expect(command).rejects.toThrow('Stopped before it was done.')
   expect(existsSync(file)).toBe(false)
   expect(isServed()).toBe(false)
+})
+
+test('a Postgres that a weir has taken over meanwhile goes on', async () => {
+  const adopted = await withDatabase(async () => {
+    const lock = await lockHome(home)
+    return { lock, server: await startEmbeddedPostgres({ home }) }
+  })
+  expect(adopted.server.adopted).toBe(true)
+  expect(isServed()).toBe(true)
+  await adopted.server.stop()
+  adopted.lock.release()
 })
