@@ -82,6 +82,22 @@ export async function startEmbeddedPostgres(
   }
 }
 
+/**
+ * Finds the server that a weir keeps for its home, as that has started it: a guest neither starts,
+ * stops nor changes anything.
+ *
+ * @returns the connection string of the database `weir`
+ * @throws Error with one sentence for the user
+ */
+export async function joinEmbeddedPostgres(home: string): Promise<string> {
+  const site = await openSite(home)
+  const candidate = await servingNow(site)
+  if (candidate && (await isAnswering(site, candidate))) {
+    return urlOf(site, candidate.port, databaseName)
+  }
+  throw new Error(`The weir in ${home} is just starting or stopping: try again in a moment.`)
+}
+
 async function checkMajor(site: Site, binaries: Binaries): Promise<void> {
   const major = (await readIfThere(join(site.dataFolder, 'PG_VERSION')))?.trim()
   if (major === binaries.major) return
@@ -96,17 +112,23 @@ async function adopt(
   site: Site,
   commandFor: (port: number) => Promise<string[]>,
 ): Promise<Server | undefined> {
-  const pidFile = await readPidFile(site.dataFolder)
-  if (pidFile === undefined) return undefined
-  const { pid, port } = pidFile
-  const clusterName = await clusterNameOf(site.dataFolder)
-  if (!(await isServing(pid, clusterName))) return undefined
+  const candidate = await servingNow(site)
+  if (candidate === undefined) return undefined
+  const { pid, port, clusterName } = candidate
   const isSame = await wasStartedWith(site, await commandFor(port))
-  if (isSame && (await isAnswering(site, { pid, port, clusterName }))) {
+  if (isSame && (await isAnswering(site, candidate))) {
     return { pid, port, exited: watchExit(pid, clusterName) }
   }
   await stopServer(pid, clusterName)
   return undefined
+}
+
+async function servingNow({ dataFolder }: Site): Promise<Candidate | undefined> {
+  const pidFile = await readPidFile(dataFolder)
+  if (pidFile === undefined) return undefined
+  const { pid, port } = pidFile
+  const clusterName = await clusterNameOf(dataFolder)
+  return (await isServing(pid, clusterName)) ? { pid, port, clusterName } : undefined
 }
 
 interface Candidate {

@@ -2,7 +2,10 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ReadModelStore } from '../../domain/ports/read-model-store.ts'
 import { checkDatabase } from '../../infra/embedded-postgres/check-database.ts'
-import { startEmbeddedPostgres } from '../../infra/embedded-postgres/embedded-postgres.ts'
+import {
+  joinEmbeddedPostgres,
+  startEmbeddedPostgres,
+} from '../../infra/embedded-postgres/embedded-postgres.ts'
 import { MemoryReadModelStore } from '../../infra/memory/read-model-store.ts'
 import { migrate, migrationState } from '../../infra/postgres/migrate.ts'
 import type { MigrationState } from '../../infra/postgres/migrate.ts'
@@ -78,6 +81,10 @@ async function given(url: string): Promise<Place> {
   } catch (error) {
     throw new ToolError(error instanceof Error ? error.message : String(error))
   }
+  return guest(url)
+}
+
+function guest(url: string): Place {
   return { url, isStartedHere: false, stop: async () => undefined }
 }
 
@@ -88,6 +95,7 @@ async function embeddedPlace(home: string): Promise<Place> {
     )
   }
   try {
+    if (isHomeTaken(home)) return guest(await joinEmbeddedPostgres(home))
     const postgres = await startEmbeddedPostgres({ home })
     const { url, adopted } = postgres
     const stop = async (): Promise<void> => {

@@ -59,3 +59,16 @@ test('a Postgres that a weir has taken over meanwhile goes on', async () => {
   await adopted.server.stop()
   adopted.lock.release()
 })
+
+test('the Postgres of a running weir is used as it is, and none is started beside it', async () => {
+  const lock = await lockHome(home)
+  const use = () => withDatabase((database) => database.profile().sql('one', 'SELECT 1', []))
+  await expect(use()).rejects.toThrow('is just starting or stopping')
+  expect(isServed()).toBe(false)
+  const server = await startEmbeddedPostgres({ home, settings: { jit: 'on' } })
+  await use()
+  const next = await startEmbeddedPostgres({ home, settings: { jit: 'on' } })
+  expect(next).toMatchObject({ adopted: true, pid: server.pid })
+  await server.stop()
+  lock.release()
+})
