@@ -101,8 +101,12 @@ function isForTheUser(error: unknown): error is Error {
   return error instanceof CliError || error instanceof ToolError || error instanceof ConfigError
 }
 
-// Whoever reads the output may leave before the end, as `head` does.
-process.stdout.on('error', () => process.exit(0))
+// Whoever reads the output may leave before the end, as `head` does. What a command has opened it
+// closes, when it is told.
+process.stdout.on('error', () => {
+  if (process.listenerCount('SIGPIPE') > 0) process.emit('SIGPIPE')
+  else process.exit(0)
+})
 main(process.argv.slice(2)).then(
   (code) => {
     process.exitCode = code

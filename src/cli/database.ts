@@ -6,6 +6,8 @@ import { CliError } from './command.ts'
 
 /** What ends a command early: Ctrl-C, a signal, a terminal that is closed. */
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+/** Comes with every line that nobody reads. */
+const readerGone = 'SIGPIPE'
 
 /**
  * Opens the installation's database for a command, and closes whatever it opened, also when the
@@ -21,6 +23,7 @@ export async function withDatabase<T>(
   const told = new AbortController()
   const stop = (): void => told.abort()
   for (const signal of signals) process.once(signal, stop)
+  process.on(readerGone, stop)
   try {
     return await useUntilTold(await openToolDatabase(config), told.signal, (database) =>
       use(database, config),
@@ -28,7 +31,7 @@ export async function withDatabase<T>(
   } catch (error) {
     throw told.signal.aborted ? new CliError('Stopped before it was done.') : error
   } finally {
-    for (const signal of signals) process.off(signal, stop)
+    for (const signal of [...signals, readerGone] as const) process.off(signal, stop)
   }
 }
 

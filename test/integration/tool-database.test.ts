@@ -1,14 +1,19 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { startEmbeddedPostgres } from '../../infra/embedded-postgres/embedded-postgres.ts'
 import { exportFile } from '../../src/cli/export-file.ts'
 import { withDatabase } from '../../src/cli/database.ts'
 import { lockHome } from '../../src/supervisor/home-lock.ts'
+import { requireBuilt } from '../support/build.ts'
 import { waitFor } from '../support/wait-for.ts'
 
+const program = fileURLToPath(new URL('../../dist/src/cli.js', import.meta.url))
 const before = { ...process.env }
 let root: string
 let home: string
@@ -71,4 +76,15 @@ test('the Postgres of a running weir is used as it is, and none is started besid
   expect(next).toMatchObject({ adopted: true, pid: server.pid })
   await server.stop()
   lock.release()
+})
+
+test('a command whose output nobody reads any more ends the Postgres that it started', async () => {
+  requireBuilt()
+  const child = spawn(process.execPath, [program, 'audit', 'replay'], {
+    env: { WEIR_HOME: home },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  child.stdout.destroy()
+  expect(await once(child, 'exit')).toEqual([0, null])
+  expect(isServed()).toBe(false)
 })
