@@ -119,7 +119,11 @@ export abstract class DeliveryStore {
   abstract parkAll(error: string, nowMs: number): Promise<number>
 }
 
+/** The longest name that the DNS knows has 253 characters; what is behind that spreads nothing. */
+const hostCharactersMax = 255
+
 /** The key by which deliveries are spread. It decides about fairness only, never about access. */
 export function deliveryHost(url: string): string {
-  return (url.split('/')[2] ?? '').toLowerCase()
+  const host = url.split(/[/?#\\]/)[2] ?? ''
+  return Array.from(host).slice(0, hostCharactersMax).join('').toLowerCase()
 }

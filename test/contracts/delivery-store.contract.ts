@@ -82,6 +82,23 @@ function claims(given: () => DeliveryStore): void {
       await finishAll(given(), [claimed])
     })
 
+    test('a host ends where that of the URL does, and a long one is taken too', async () => {
+      const nowMs = newDay()
+      const text = Array.from({ length: 1_900 }, (_, n) => String.fromCodePoint(0x4e00 + n * 11))
+      const long = text.join('')
+      const rests = [`?${long}`, `#${long}`, `\\${long}`, `.${long}`]
+      const written = rests.map((rest, sequence) =>
+        newDelivery(nowMs + sequence, { url: `https://a.example${rest}`, sequence }),
+      )
+      await given().enqueue(written)
+      const claimed = await given().claimDue(claimAt(nowMs + 10))
+      const host = 'a.example'
+      const cut = `${host}.${text.slice(0, 245).join('')}`
+      expect(claimed.map((each) => each.host)).toEqual([host, host, host, cut])
+      expect(claimed.map(({ url }) => url)).toEqual(written.map(({ url }) => url))
+      await finishAll(given(), claimed)
+    })
+
     test('what is not due yet is not claimed', async () => {
       const nowMs = newDay()
       await given().enqueue([newDelivery(nowMs)])
