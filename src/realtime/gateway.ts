@@ -178,7 +178,8 @@ export class Gateway {
       channels.get(channel)?.()
       channels.set(channel, leave)
     }
-    const [kind, id = ''] = channel.split(':')
+    const [kind = '', id = ''] = channel.split(':')
+    if (!mayWatch(principal, kind)) throw noSuchChannel()
     if (kind === 'job') {
       const ports = { runtime: this.#runtime, channels: this.#channels.jobs, principal }
       const { ack, leave } = await openJobSubscription(ports, id, after, emit)
@@ -186,7 +187,7 @@ export class Gateway {
       if (after !== null) metrics.resumed(ack.recovered ? 'recovered' : 'restarted')
       return ack
     }
-    if (id !== principal.orgId || !mayWatchOrg(principal)) throw noSuchChannel()
+    if (id !== principal.orgId) throw noSuchChannel()
     if (kind === 'org') keep(this.#channels.orgs.watch(id, emit.update))
     else if (kind === 'balance') keep(await this.#channels.balances.watch(id, emit.balance))
     else throw noSuchChannel()
@@ -288,9 +289,13 @@ function principalOf(socket: Socket): Tenant {
   return principal
 }
 
-/** The whole org is for its keys, and for the page's token; not for a client of one user. */
-function mayWatchOrg(principal: Tenant): boolean {
-  return principal.scopes.includes('jobs:read')
+/**
+ * Whether such a channel is open at all to who asks: as the routes that tell the same. The whole
+ * org is for its keys, and for the page's token; not for a client of one user, which sees its jobs.
+ */
+function mayWatch({ kind: caller, scopes }: Tenant, kind: string): boolean {
+  if (kind === 'balance') return scopes.includes('billing:read')
+  return scopes.includes('jobs:read') || (kind === 'job' && caller === 'client')
 }
 
 /** The channel that a request names: `<kind>:<id>`; null when it names none. */

@@ -1,6 +1,7 @@
 import { beforeAll, expect, test } from '@jest/globals'
 import type { JobView } from '../../domain/job/job-view.ts'
 import { Client, expectProblem, expectStatus, sandbox, type Org } from '../support/client.ts'
+import { connect } from '../support/socket.ts'
 import { useWeir } from '../support/use-weir.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -187,6 +188,20 @@ test('a key does what its scopes allow', async () => {
   expectProblem(await writer.get('/v1/jobs'), 403, 'forbidden')
   const job = expectStatus(await writer.post<JobView>('/v1/jobs', sandbox()), 202)
   await owner.api.finished(job)
+})
+
+test('a key hears on a socket what its scopes let it read, and nothing else', async () => {
+  const { orgId } = owner
+  const channels = [`job:${succeeded.jobId}`, `org:${orgId}`, `balance:${orgId}`]
+  const heardBy = async (scopes: readonly string[]) => {
+    const socket = await connect(used.weir.baseUrl, (await keyWith(scopes)).token)
+    const answers = await Promise.all(channels.map((channel) => socket.subscribe(channel)))
+    socket.close()
+    return answers.map(({ ok, code }) => (ok ? 'ok' : code))
+  }
+  expect(await heardBy(['jobs:read'])).toEqual(['ok', 'ok', 'not_found'])
+  expect(await heardBy(['billing:read'])).toEqual(['not_found', 'not_found', 'ok'])
+  expect(await heardBy(['webhooks:write'])).toEqual(['not_found', 'not_found', 'not_found'])
 })
 
 test('a revoked key is refused by the next request, and the other key works on', async () => {
