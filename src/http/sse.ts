@@ -33,6 +33,8 @@ export function streamJobEvents(stream: JobStream): Answer {
   if (job.isFinished && after >= job.revision) return new Answer(204, undefined)
   const body = new PassThrough()
   const write = (text: string): void => {
+    // A reader may still be busy with the end, while others hear more of the job.
+    if (body.writableEnded) return
     if (body.writableLength > backlogBytesMax) body.destroy()
     else body.write(text)
   }

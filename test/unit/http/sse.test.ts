@@ -1,0 +1,56 @@
+import { text } from 'node:stream/consumers'
+import { PassThrough } from 'node:stream'
+import { expect, test } from '@jest/globals'
+import type { FastifyRequest } from 'fastify'
+import type { JobEventView } from '../../../domain/job/job-view.ts'
+import { streamJobEvents } from '../../../src/http/sse.ts'
+import type { JobChannels, JobListener } from '../../../src/realtime/job-channels.ts'
+
+/** A stream of a job that stands at revision 3, its heartbeat, and what its channel may tell. */
+function given(query: Readonly<Record<string, string>> = {}) {
+  const watched: { after: number; listener: JobListener }[] = []
+  const heartbeats: (() => void)[] = []
+  const channels = {
+    watch: (_jobId: string, after: number, listener: JobListener) => {
+      watched.push({ after, listener })
+      return () => undefined
+    },
+  }
+  const { body } = streamJobEvents({
+    request: { headers: {} } as FastifyRequest,
+    jobId: 'j1',
+    query,
+    channels: channels as unknown as JobChannels,
+    job: { revision: 3, isFinished: false },
+    every: (_ms, run) => {
+      heartbeats.push(run)
+      return () => undefined
+    },
+  })
+  if (!(body instanceof PassThrough)) throw new Error('a stream was expected')
+  const [{ after, listener } = { after: NaN, listener: null }] = watched
+  const [beat] = heartbeats
+  if (listener === null || beat === undefined) throw new Error('nothing is watched')
+  const tell = (revision: number, type: string, status: string): void =>
+    listener.update({ revision, type, job: { status } } as JobEventView)
+  return { body, after, listener, beat, tell }
+}
+
+const idsOf = (sent: string): readonly number[] =>
+  [...sent.matchAll(/^id: (\d+)$/gm)].map(([, id]) => Number(id))
+
+test('what comes after the end of a stream does not take its end away', async () => {
+  const { body, tell, listener } = given()
+  tell(4, 'job.failed', 'failed')
+  tell(5, 'job.requeued', 'queued')
+  tell(6, 'job.started', 'running')
+  listener.progress({ progress: 50 })
+  expect(idsOf(await text(body))).toEqual([4])
+})
+
+test('a reader that is slow gets the end, however long it takes to it', async () => {
+  const { body, tell, beat } = given()
+  tell(4, 'job.succeeded', 'succeeded')
+  beat()
+  expect(idsOf(await text(body))).toEqual([4])
+})
