@@ -40,9 +40,11 @@ export function streamJobEvents(stream: JobStream): Answer {
   }
   write(': weir\n\n')
   const stopHeartbeat = stream.every(heartbeatMs, () => write(': still here\n\n'))
-  const unwatch = channels.watch(jobId, after, {
+  // Of who comes from beyond the stream, as after a restore, the end is watched all the same.
+  const unwatch = channels.watch(jobId, Math.min(after, job.revision), {
     update: (event) => {
-      write(`id: ${event.revision}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`)
+      const text = `id: ${event.revision}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
+      if (event.revision > after) write(text)
       // Reruns of the past may hold ends that a requeue has undone: only the newest one counts.
       if (isFinished(event.job.status) && event.revision >= job.revision) body.end()
     },

@@ -54,3 +54,11 @@ test('a reader that is slow gets the end, however long it takes to it', async ()
   beat()
   expect(idsOf(await text(body))).toEqual([4])
 })
+
+test('a stream from beyond the revision of its job ends with the job all the same', async () => {
+  const { body, tell, after } = given({ after: '99' })
+  expect(after).toBe(3)
+  tell(4, 'job.started', 'running')
+  tell(5, 'job.succeeded', 'succeeded')
+  expect(idsOf(await text(body))).toEqual([])
+})
