@@ -96,7 +96,8 @@ export class JobChannels {
     this.#advance(jobId, channel)
     return () => {
       channel.subscriptions.delete(subscription)
-      if (channel.subscriptions.size === 0) this.#channels.delete(jobId)
+      if (channel.subscriptions.size > 0 || this.#channels.get(jobId) !== channel) return
+      this.#channels.delete(jobId)
     }
   }
 
