@@ -27,12 +27,22 @@ const lastWordsMs = 1_000
 
 type Ack = (answer: unknown) => void
 
+/** A subscription that is being made. */
+type Ask = {
+  readonly channel: string
+  readonly after: number | null
+  /** Whether what the client has sent since ends it. */
+  isOver: boolean
+}
+
 /** One socket, and what it hears. */
 type Client = {
   readonly socket: Socket
   readonly principal: Tenant
   /** How to leave each channel. */
   readonly channels: Map<string, () => void>
+  /** In the order in which they came. */
+  readonly asks: Set<Ask>
   readonly turns: Turns
   readonly emit: (event: string, message: object) => void
 }
@@ -108,7 +118,7 @@ export class Gateway {
     this.#sockets.opened(principal.orgId)
     this.#limit(socket)
     const client: Client = {
-      ...{ socket, principal, channels: new Map(), turns: new Turns() },
+      ...{ socket, principal, channels: new Map(), asks: new Set(), turns: new Turns() },
       emit: emitter(socket),
     }
     socket.on('subscribe', (request: unknown, ack: unknown) => {
@@ -121,6 +131,7 @@ export class Gateway {
       const channel = channelOf(request)
       // Nothing may be thrown here: it would end the process.
       if (channel === null) return answerTo(ack)({ ok: false, code: 'not_found' })
+      for (const ask of client.asks) if (ask.channel === channel) ask.isOver = true
       client.channels.get(channel)?.()
       client.channels.delete(channel)
       answerTo(ack)({ ok: true })
@@ -153,12 +164,18 @@ export class Gateway {
   }
 
   async #subscribe(client: Client, request: unknown): Promise<unknown> {
-    const { channel, after } = readRequest(request)
-    return client.turns.run(() => this.#join(client, channel, after))
+    const ask: Ask = { ...readRequest(request), isOver: false }
+    client.asks.add(ask)
+    try {
+      return await client.turns.run(() => this.#join(client, ask))
+    } finally {
+      client.asks.delete(ask)
+    }
   }
 
-  async #join(client: Client, channel: string, after: number | null): Promise<unknown> {
-    const { socket, principal, channels } = client
+  async #join(client: Client, ask: Ask): Promise<unknown> {
+    const { socket, principal } = client
+    const { channel, after } = ask
     // It may have gone while others had their turn.
     if (socket.disconnected) throw noSuchChannel()
     requireRoom(client, channel)
@@ -171,13 +188,7 @@ export class Gateway {
       progress: (progress: object) => client.emit('progress', { channel, ...progress }),
       balance: (balance: unknown) => client.emit('update', { channel, balance }),
     }
-    const keep = (leave: () => void): void => {
-      // While this one was being made others were, and the socket may have gone.
-      if (socket.disconnected || !hasRoom(client, channel)) leave()
-      requireRoom(client, channel)
-      channels.get(channel)?.()
-      channels.set(channel, leave)
-    }
+    const keep = (leave: () => void): void => keepChannel(client, ask, leave)
     const [kind = '', id = ''] = channel.split(':')
     if (!mayWatch(principal, kind)) throw noSuchChannel()
     if (kind === 'job') {
@@ -258,6 +269,21 @@ export class Gateway {
 
 function hasRoom({ channels }: Client, channel: string): boolean {
   return channels.size < subscriptionsMax || channels.has(channel)
+}
+
+/** Begins what was asked for; while it was being made the client may have changed its mind. */
+function keepChannel(client: Client, ask: Ask, leave: () => void): void {
+  const { socket, channels, asks } = client
+  const { channel } = ask
+  if (socket.disconnected || ask.isOver) return leave()
+  if (!hasRoom(client, channel)) leave()
+  requireRoom(client, channel)
+  channels.get(channel)?.()
+  channels.set(channel, leave)
+  for (const earlier of asks) {
+    if (earlier === ask) break
+    if (earlier.channel === channel) earlier.isOver = true
+  }
 }
 
 function requireRoom(client: Client, channel: string): void {

@@ -193,6 +193,21 @@ test('channels of others, of nobody, and of no known kind are not found', async 
   expect(socket.updates).toEqual([])
 })
 
+test('who leaves a channel while it is being opened hears nothing of it', async () => {
+  const { jobId } = await api.submit(sandbox({}, { runAt: '2099-01-01T00:00:00Z' }))
+  const channel = `job:${jobId}`
+  const stays = await open()
+  await stays.subscribe(channel)
+  const leaves = await open()
+  const answers = await Promise.all([leaves.subscribe(channel), leaves.unsubscribe(channel)])
+  expect(answers).toMatchObject([{ ok: true }, { ok: true }])
+  expectStatus(await api.cancel(jobId), 202)
+  await told(stays, channel, 'job.canceled')
+  // What was told before this answer has come before it.
+  await leaves.subscribe(channel)
+  expect(leaves.updates).toEqual([])
+})
+
 test('nonsense instead of a request is refused, and the socket lives on', async () => {
   const { jobId } = await api.run(sandbox())
   const socket = await open()
