@@ -1,5 +1,6 @@
 import { assert } from '../domain/assert.ts'
 import type { Clock } from '../domain/ports/clock.ts'
+import { EngineUnavailable } from '../domain/ports/engine-unavailable.ts'
 import type { Ids } from '../domain/ports/ids.ts'
 import type {
   ClaimedDelivery,
@@ -153,7 +154,7 @@ export class WebhookSender {
     this.#inFlight.add(attempt)
   }
 
-  /** Never rejects: a row whose outcome could not be written comes back when its claim ends. */
+  /** Never rejects: a row of which no outcome was written comes back when its claim ends. */
   async #deliver(delivery: ClaimedDelivery, signal: AbortSignal): Promise<void> {
     const { store, clock, ids, report } = this.#options
     const startedAtMs = clock.now()
@@ -183,7 +184,11 @@ export class WebhookSender {
     }
   }
 
-  /** null when the sender is stopping and the attempt was cut. */
+  /**
+   * null when the sender is stopping and the attempt was cut.
+   *
+   * @throws EngineUnavailable when it could not even be signed
+   */
   async #send(
     delivery: ClaimedDelivery,
     nowMs: number,
@@ -195,6 +200,8 @@ export class WebhookSender {
       return await transport.send(delivery, nowMs, signal)
     } catch (error) {
       if (signal.aborted) return null
+      // Its secrets stand in a log that is away: nothing was sent, so this is nobody's answer.
+      if (error instanceof EngineUnavailable) throw error
       report({ type: 'transport_failed', deliveryId: delivery.deliveryId, error })
       return { kind: 'failed', error: 'internal' }
     }

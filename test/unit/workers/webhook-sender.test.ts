@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import type { NewDelivery } from '../../../domain/ports/delivery-store.ts'
+import { EngineUnavailable } from '../../../domain/ports/engine-unavailable.ts'
 import type { WebhookAnswer, WebhookTransport } from '../../../domain/ports/webhook-transport.ts'
 import { MemoryDeliveryStore } from '../../../infra/memory/delivery-store.ts'
 import {
@@ -311,6 +312,23 @@ test('a transport that throws costs an attempt and harms no other delivery', asy
     deliveryId: broken.deliveryId,
     error: new Error('no secret'),
   })
+})
+
+test('a log that is away costs no attempt: what needs it is sent when the claim ends', async () => {
+  let isAway = true
+  const transport = new MemoryWebhookTransport(() => {
+    if (isAway) throw new EngineUnavailable('the log does not answer')
+    return answered(200)
+  })
+  const delivery = newDelivery({ endpointId: 'endpoint-1' })
+  await store.enqueue([delivery])
+  startSender(transport)
+  await clock.advance(50 * secondMs)
+  expect(await store.find(delivery.deliveryId)).toMatchObject({ status: 'pending', attempt: 0 })
+  expect(reports.map(({ type }) => type)).toEqual(Array(3).fill('store_failed'))
+  isAway = false
+  await clock.advance(25 * secondMs)
+  expect(await store.find(delivery.deliveryId)).toMatchObject({ status: 'delivered', attempt: 1 })
 })
 
 /** Fails as often as it is told to. */
