@@ -44,6 +44,7 @@ type Client = {
   /** In the order in which they came. */
   readonly asks: Set<Ask>
   readonly turns: Turns
+  readonly unread: Unread
   readonly emit: (event: string, message: object) => void
 }
 
@@ -117,14 +118,14 @@ export class Gateway {
     metrics.socketOpened()
     this.#sockets.opened(principal.orgId)
     this.#limit(socket)
+    const unread = unreadOf(socket)
     const client: Client = {
-      ...{ socket, principal, channels: new Map(), asks: new Set(), turns: new Turns() },
-      emit: emitter(socket),
+      ...{ socket, principal, channels: new Map(), asks: new Set(), turns: new Turns(), unread },
+      emit: emitter(socket, unread),
     }
     socket.on('subscribe', (request: unknown, ack: unknown) => {
-      const answer = answerTo(ack)
-      this.#subscribe(client, request).then(answer, (error: unknown) =>
-        answer({ ok: false, code: refusalOf(error).code }),
+      this.#subscribe(client, request, ack).catch((error: unknown) =>
+        answerTo(ack)({ ok: false, code: refusalOf(error).code }),
       )
     })
     socket.on('unsubscribe', (request: unknown, ack: unknown) => {
@@ -163,13 +164,21 @@ export class Gateway {
     this.#runtime.clock.sleep(lastWordsMs, this.#closing.signal).then(end, end)
   }
 
-  async #subscribe(client: Client, request: unknown): Promise<unknown> {
+  async #subscribe(client: Client, request: unknown, ack: unknown): Promise<void> {
+    const { asks, turns, unread } = client
     const ask: Ask = { ...readRequest(request), isOver: false }
-    client.asks.add(ask)
+    asks.add(ask)
     try {
-      return await client.turns.run(() => this.#join(client, ask))
+      await turns.run(async () => {
+        const answer = await this.#join(client, ask)
+        if (!isAck(ack)) return
+        unread.add()
+        ack(answer)
+        // The past of a job may be large: the next one is read when this one has left.
+        await unread.left()
+      })
     } finally {
-      client.asks.delete(ask)
+      asks.delete(ask)
     }
   }
 
@@ -291,10 +300,15 @@ function requireRoom(client: Client, channel: string): void {
   throw new DomainError('rate_limited', `A socket has at most ${subscriptionsMax} channels.`)
 }
 
-/** Sends to a client as long as it reads; one that does not can come back and resume. */
-function emitter(socket: Socket): Client['emit'] {
+function unreadOf({ conn }: Socket): Unread {
   const unread = new Unread()
-  socket.conn.on('drain', () => unread.clear())
+  conn.on('drain', () => unread.clear())
+  conn.on('close', () => unread.clear())
+  return unread
+}
+
+/** Sends to a client as long as it reads; one that does not can come back and resume. */
+function emitter(socket: Socket, unread: Unread): Client['emit'] {
   return (event, message) => {
     if (unread.add()) socket.emit(event, message)
     else socket.conn.close(true)

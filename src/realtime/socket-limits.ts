@@ -73,6 +73,7 @@ export class Turns {
 /** Messages that were sent to a client and have not left the process. */
 export class Unread {
   #count = 0
+  #waiting: (() => void)[] = []
 
   /** One more. False when the client does not read them any more. */
   add(): boolean {
@@ -83,6 +84,12 @@ export class Unread {
   /** All of them have left. */
   clear(): void {
     this.#count = 0
+    for (const goOn of this.#waiting.splice(0)) goOn()
+  }
+
+  /** Resolves when none is left. */
+  async left(): Promise<void> {
+    if (this.#count > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve))
   }
 }
 

@@ -1,7 +1,12 @@
 import { expect, test } from '@jest/globals'
 import { apiMemory, longestWaitDuring } from '../support/api-load.ts'
 import { expectStatus, sandbox, type Client } from '../support/client.ts'
-import { openEngine, openSession, type EngineSocket } from '../support/engine-socket.ts'
+import {
+  openEngine,
+  openPolling,
+  openSession,
+  type EngineSocket,
+} from '../support/engine-socket.ts'
 import { connect, type Ack } from '../support/socket.ts'
 import { useWeir } from '../support/use-weir.ts'
 import { waitFor } from '../support/wait-for.ts'
@@ -98,6 +103,30 @@ test(
     const again = await connect(used.weir.baseUrl, api.token)
     expect(await again.subscribe(`job:${jobId}`, -1)).toMatchObject({ ok: true })
     again.close()
+  },
+  limitMs,
+)
+
+test(
+  'nothing more is read for who does not take the answers, and all of it for who does',
+  async () => {
+    const { api } = await used.newOrg()
+    const [jobId = ''] = await jobsLater(api, 1)
+    const channel = `job:${jobId}`
+    const lazy = await openPolling(used.weir.baseUrl, api.token ?? '')
+    const asked = Array.from({ length: 100 }, (_, number) => {
+      return `42${number}${JSON.stringify(['subscribe', { channel, after: -1 }])}`
+    })
+    await lazy.send(asked)
+    // By the time that another has had as many answers one by one, these would be there too.
+    const other = await connect(used.weir.baseUrl, api.token)
+    for (const _ of asked) expect(await other.subscribe(channel, -1)).toMatchObject({ ok: true })
+    other.close()
+    const answersOf = (packets: readonly string[]) => packets.filter((text) => /^43/.test(text))
+    let answers = answersOf(await lazy.poll())
+    expect(answers.length).toBeLessThanOrEqual(8)
+    while (answers.length < asked.length) answers = [...answers, ...answersOf(await lazy.poll())]
+    expect(new Set(answers.map((text) => /^43\d+/.exec(text)?.[0])).size).toBe(asked.length)
   },
   limitMs,
 )

@@ -47,3 +47,26 @@ export async function openSession(baseUrl: string, token: string): Promise<Engin
   socket.send(`40${JSON.stringify({ token })}`)
   return socket
 }
+
+/** A session over long polling: it is told only what it asks for. */
+export interface PollingSession {
+  send(packets: readonly string[]): Promise<void>
+  /** Waits until there is something, and takes all of it. */
+  poll(): Promise<readonly string[]>
+}
+
+/** Opens one and says who it is; returns when the server has taken it. */
+export async function openPolling(baseUrl: string, token: string): Promise<PollingSession> {
+  const url = `${baseUrl}/v1/socket/?EIO=4&transport=polling`
+  const hello = await (await fetch(url)).text()
+  const { sid } = JSON.parse(hello.slice(1)) as { sid: string }
+  const session: PollingSession = {
+    send: async (packets) => {
+      await fetch(`${url}&sid=${sid}`, { method: 'POST', body: packets.join('\u001e') })
+    },
+    poll: async () => (await (await fetch(`${url}&sid=${sid}`)).text()).split('\u001e'),
+  }
+  await session.send([`40${JSON.stringify({ token })}`])
+  await session.poll()
+  return session
+}

@@ -75,6 +75,18 @@ test('a client that does not read is told from one that does', () => {
   expect(unread.add()).toBe(true)
 })
 
+test('who waits for what is unread goes on when it has left', async () => {
+  const unread = new Unread()
+  await unread.left()
+  unread.add()
+  let hasGoneOn = false
+  const goesOn = unread.left().then(() => (hasGoneOn = true))
+  await new Promise(setImmediate)
+  expect(hasGoneOn).toBe(false)
+  unread.clear()
+  await goesOn
+})
+
 test('sockets are counted by org', () => {
   const sockets = new SocketsByOrg()
   for (let open = 0; open < socketsOfOrgMax; open += 1) sockets.opened('a')
