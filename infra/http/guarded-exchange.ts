@@ -77,8 +77,11 @@ function startRequest(socket: Socket, { method, url, headers, body }: Exchange):
 
 async function readAnswer(incoming: IncomingMessage, bytesMax: number): Promise<GuardedAnswer> {
   const status = incoming.statusCode ?? 0
-  const tooLarge = () =>
-    new GuardedRequestError('too_large', `The answer is larger than ${bytesMax} bytes.`, status)
+  const retryAfter = incoming.headers['retry-after'] ?? null
+  const tooLarge = () => {
+    const message = `The answer is larger than ${bytesMax} bytes.`
+    return new GuardedRequestError('too_large', message, status, retryAfter)
+  }
   if (Number(incoming.headers['content-length'] ?? 0) > bytesMax) throw tooLarge()
   const chunks: Buffer[] = []
   let bytes = 0

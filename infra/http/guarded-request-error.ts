@@ -12,16 +12,24 @@ export type GuardedRequestCode =
   /** The peer does not speak HTTP, or went away in the middle of its answer. */
   | 'protocol_error'
 
-/** A request that failed. `status` is there when the peer had already answered with one. */
+/** A request that failed; with the beginning of the answer, when the peer had already begun one. */
 export class GuardedRequestError extends Error {
   override readonly name = 'GuardedRequestError'
   readonly code: GuardedRequestCode
   readonly status: number | null
+  /** The header `Retry-After` as it came. */
+  readonly retryAfter: string | null
 
-  constructor(code: GuardedRequestCode, message: string, status: number | null = null) {
+  constructor(
+    code: GuardedRequestCode,
+    message: string,
+    status: number | null = null,
+    retryAfter: string | null = null,
+  ) {
     super(message)
     this.code = code
     this.status = status
+    this.retryAfter = retryAfter
   }
 }
 

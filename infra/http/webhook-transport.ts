@@ -60,9 +60,9 @@ export class HttpWebhookTransport extends WebhookTransport {
  * A receiver that answers 2xx with a page of more than 64 KB has taken the webhook; sending it
  * again for three days would only repeat it.
  */
-function failed({ code, status }: GuardedRequestError): WebhookAnswer {
+function failed({ code, status, retryAfter }: GuardedRequestError): WebhookAnswer {
   if (code === 'too_large' && status !== null) {
-    return { kind: 'answered', httpStatus: status, retryAfter: null }
+    return { kind: 'answered', httpStatus: status, retryAfter }
   }
   return { kind: 'failed', error: code }
 }

@@ -89,6 +89,14 @@ test('a receiver that takes the webhook and answers with a huge page has taken i
   expect(await transport.send(deliveryTo(url), 0, running)).toMatchObject({ httpStatus: 200 })
 })
 
+test('a receiver that is busy may say so on a huge page', async () => {
+  const script = { kind: 'answers', httpStatus: 503, retryAfter: '3600' } as const
+  const { transport, url } = await receiver(script, 'x'.repeat(100_000))
+  const { kind, httpStatus, retryAfter } = { ...script, kind: 'answered' }
+  const answer = await transport.send(deliveryTo(url), 0, running)
+  expect(answer).toEqual({ kind, httpStatus, retryAfter })
+})
+
 test('a forbidden address gets no byte, and the answer says so', async () => {
   const { url, arrivals } = await receiver({ kind: 'answers', httpStatus: 200 })
   const transport = new HttpWebhookTransport(new GuardedClient({ allowPrivate: false }), secretsOf)
