@@ -19,7 +19,7 @@ import { RequestBudget, SocketsByOrg, Turns, Unread } from './socket-limits.ts'
 
 /** Keys of open sockets are looked at again this often, ms: a revoked one ends its sockets. */
 const recheckMs = 3_000
-/** Sockets looked at before everything else has its turn. */
+/** Orgs or sockets looked at together, before everything else has its turn. */
 const recheckedAtOnce = 200
 
 /** A socket that is cut off has this long to read why, ms. */
@@ -239,12 +239,13 @@ export class Gateway {
     const sockets = [...(this.#server?.sockets.sockets.values() ?? [])]
     const orgIds = sockets.map((socket) => dataOf(socket).principal?.orgId)
     const banned = new Set<string>()
-    for (const id of new Set(orgIds)) {
-      if (id === undefined || (orgId !== null && id !== orgId)) continue
+    const asked = [...new Set(orgIds)].filter((id) => orgId === null || id === orgId)
+    await this.#inGroups(asked, async (id) => {
+      if (id === undefined) return
       await this.#requireWelcome(id).catch((error: unknown) => {
         if (error instanceof DomainError && error.code === 'account_banned') banned.add(id)
       })
-    }
+    })
     sockets.forEach((socket, index) => {
       if (banned.has(orgIds[index] ?? '')) socket.disconnect(true)
     })
@@ -255,23 +256,27 @@ export class Gateway {
     const { clock } = this.#runtime
     while (!this.#closing.signal.aborted) {
       await clock.sleep(recheckMs, this.#closing.signal)
-      await this.#dismissBanned(null).catch(() => undefined)
-      await this.#recheckTokens()
+      await Promise.all([this.#dismissBanned(null), this.#recheckTokens()])
     }
   }
 
   async #recheckTokens(): Promise<void> {
-    const { clock } = this.#runtime
-    let looked = 0
-    for (const socket of this.#server?.sockets.sockets.values() ?? []) {
+    const sockets = [...(this.#server?.sockets.sockets.values() ?? [])]
+    await this.#inGroups(sockets, async (socket) => {
       const { token } = dataOf(socket)
       await this.#authenticator.authenticate(String(token)).catch((error: unknown) => {
         if (error instanceof DomainError && error.code === 'unauthenticated') {
           socket.disconnect(true)
         }
       })
-      looked += 1
-      if (looked % recheckedAtOnce === 0) await clock.sleep(1, this.#closing.signal)
+    })
+  }
+
+  /** One after the other, a thousand orgs would be looked at too late. */
+  async #inGroups<T>(all: readonly T[], look: (one: T) => Promise<void>): Promise<void> {
+    for (let from = 0; from < all.length; from += recheckedAtOnce) {
+      await Promise.all(all.slice(from, from + recheckedAtOnce).map(look))
+      await this.#runtime.clock.sleep(1, this.#closing.signal)
     }
   }
 }
