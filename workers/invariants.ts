@@ -168,10 +168,10 @@ class LogCheck {
     for (const [jobId, job] of this.#jobs) {
       if (job.orgId === null) continue
       const account = this.#accounts.get(`account-${job.orgId}`)
-      for (let requeue = 0; requeue <= job.requeues; requeue += 1) {
-        const holdId = holdIdOf(jobId, requeue)
+      for (const run of job.runs) {
+        const holdId = holdIdOf(jobId, run)
         const hold = account?.holds.get(holdId)
-        const isOver = requeue < job.requeues || !job.isLive
+        const isOver = run < job.run || !job.isLive
         if (!hold) this.#found('I2', `job-${jobId}`, `hold ${holdId} is not in the account`)
         else if (isDrained && isOver && !hold.isSettled) {
           this.#found('I5', `job-${jobId}`, `hold ${holdId} is open, and its job is over`)

@@ -138,7 +138,7 @@ export class Watch {
     const { jobId, holdId } = data
     const job = this.jobs.get(jobId)
     if (!job || job.check.orgId === null) return
-    if (holdId !== holdIdOf(jobId, job.check.requeues)) return
+    if (holdId !== holdIdOf(jobId, job.check.run)) return
     if (job.check.isLive) this.#found('I5', jobId, 'a hold is settled, and its job is not over')
     const lateMs = Date.parse(recordedAt) - Math.max(job.endedAtMs, this.healedAtMs)
     if (lateMs > settledMsMax && meta.actor === 'system:rescuer') {

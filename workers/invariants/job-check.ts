@@ -12,12 +12,18 @@ export class JobCheck {
   #state: State = 'absent'
   #epoch = 0
   orgId: string | null = null
-  requeues = 0
+  /** The numbers of its runs: a retry that died before it was written leaves its number out. */
+  readonly runs: number[] = [0]
   result: JobResult | null = null
 
   constructor(stream: string, found: Found) {
     this.#stream = stream
     this.#found = found
+  }
+
+  /** The number of the newest run, by which its hold is named. */
+  get run(): number {
+    return this.runs.at(-1) ?? 0
   }
 
   get isLive(): boolean {
@@ -34,9 +40,7 @@ export class JobCheck {
         return
       case 'JobRequeued':
         if (this.#state !== 'over') this.#wrong('I1', event, 'only a job that is over is requeued')
-        this.requeues += 1
-        this.result = null
-        this.#state = 'queued'
+        this.#requeue(event, event.data.requeue)
         return
       case 'JobStarted':
         this.#seeStart(event, event.data.epoch)
@@ -63,6 +67,13 @@ export class JobCheck {
       default:
         unreachable(event)
     }
+  }
+
+  #requeue(event: Recorded<JobEvent>, requeue: number): void {
+    if (requeue <= this.run) this.#wrong('I2', event, `run ${requeue} after run ${this.run}`)
+    this.runs.push(requeue)
+    this.result = null
+    this.#state = 'queued'
   }
 
   #seeStart(event: Recorded<JobEvent>, epoch: number): void {

@@ -1,4 +1,4 @@
-import { beforeEach, expect, test } from '@jest/globals'
+import { beforeEach, describe, expect, test } from '@jest/globals'
 import type { AccountEvent } from '../../../domain/account/account-events.ts'
 import type { JobEvent } from '../../../domain/job/job-events.ts'
 import type { Recorded } from '../../../domain/catalog.ts'
@@ -61,9 +61,9 @@ const usage = (usageId: string, chargedMicro: string): AccountEvent => ({
   },
 })
 
-const settled = (chargedMicro: string, releasedMicro: string): AccountEvent => ({
+const settled = (chargedMicro: string, releasedMicro: string, holdId = jobId): AccountEvent => ({
   type: 'HoldSettled',
-  data: { holdId: jobId, jobId, chargedMicro, releasedMicro, outcome: 'succeeded' },
+  data: { holdId, jobId, chargedMicro, releasedMicro, outcome: 'succeeded' },
 })
 
 const submitted: JobEvent = {
@@ -75,6 +75,19 @@ const submitted: JobEvent = {
     ...{ traceparent: null, submittedAt: at },
   },
 }
+
+const canceled = (holdId = jobId): JobEvent => ({
+  type: 'JobCanceled',
+  data: { attempt: 0, holdId, finishedAt: at },
+})
+
+const requeued = (requeue: number): JobEvent => ({
+  type: 'JobRequeued',
+  data: {
+    job: { jobId, orgId: 'acme', userId: null, jobType: 'sandbox.run', priority: 'normal' },
+    ...{ requeue, estimateMicro: '100', requeuedAt: at, deadlineAt: null },
+  },
+})
 
 const started = (epoch: number): JobEvent => ({
   type: 'JobStarted',
@@ -97,13 +110,19 @@ beforeEach(() => {
 const account = (event: AccountEvent): Recorded => recorder.account(event)
 const job = (event: JobEvent): Recorded => recorder.job(jobId, event)
 
-async function broken(...events: readonly Recorded[]): Promise<readonly string[]> {
+async function brokenIn(
+  events: readonly Recorded[],
+  isDrained: boolean,
+): Promise<readonly string[]> {
   const feed = new GivenFeed(events)
   const { violations } = await checkInvariants({
-    ...{ feed, objects: null, readModels: null, isDrained: true },
+    ...{ feed, objects: null, readModels: null, isDrained },
   })
   return [...new Set(violations.map(({ invariant }) => invariant))].sort()
 }
+
+const broken = (...events: readonly Recorded[]) => brokenIn(events, true)
+const brokenWhileLive = (...events: readonly Recorded[]) => brokenIn(events, false)
 
 test('finds nothing in a job that went well', async () => {
   const story = [grant('1000'), held('100')].map(account)
@@ -164,4 +183,33 @@ test('finds a revision that is missing', async () => {
   const all = [...story, ...run, account(settled('0', '100'))]
   const without = all.filter(({ type }) => type !== 'CreditsGranted')
   expect(await broken(...without)).toEqual(['I4', 'I6'])
+})
+
+describe('a retry whose number was passed over', () => {
+  // The process died after it had held the credits; the rescuer gave them back.
+  const lost = () => [held('100', `${jobId}/1`), settled('0', '100', `${jobId}/1`)].map(account)
+  const story = () => [
+    ...[grant('1000'), held('100')].map(account),
+    ...[submitted, canceled()].map(job),
+    account(settled('0', '100')),
+    ...lost(),
+    account(held('100', `${jobId}/2`)),
+    job(requeued(2)),
+  ]
+
+  test('breaks nothing while its job waits for its second run', async () => {
+    expect(await brokenWhileLive(...story())).toEqual([])
+  })
+
+  test('is missed when its hold is settled before its end', async () => {
+    const early = [...story(), account(settled('0', '100', `${jobId}/2`))]
+    expect(await brokenWhileLive(...early)).toEqual(['I5'])
+  })
+
+  test('is found when it comes without a hold', async () => {
+    const without = story().filter(
+      ({ data }) => !('holdId' in data && data.holdId === `${jobId}/2`),
+    )
+    expect(await brokenWhileLive(...without)).toContain('I2')
+  })
 })
