@@ -35,7 +35,7 @@ export class DeliveryCheck {
     const { orgId } = event.meta
     const endpoints = this.#endpoints.get(orgId) ?? new Map<string, readonly string[]>()
     this.#endpoints.set(orgId, endpoints)
-    if (event.type === 'WebhookEndpointRegistered') {
+    if (event.type === 'WebhookEndpointRegistered' || event.type === 'WebhookEndpointEnabled') {
       endpoints.set(event.data.endpointId, event.data.events ?? defaultWebhookEvents)
     } else if (
       event.type === 'WebhookEndpointRemoved' ||

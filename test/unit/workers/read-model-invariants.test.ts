@@ -133,6 +133,24 @@ describe('of what the log says, the read models', () => {
   })
 })
 
+test('what an endpoint is not told since it was enabled again is found', async () => {
+  const commands = [
+    ...[{ ...account.openAccount(), orgId: 'acme' }, account.registerEndpoint('e1')],
+    ...[account.disableEndpoint('e1'), account.enableEndpoint('e1')],
+    ...[account.grant('g1', 1_000n), account.hold('j1', 500n), account.settle('j1')],
+  ]
+  const money = account.historyOf(...commands).map((event) => recorder.account(event))
+  const end = { attempt: 0, holdId: 'j1', finishedAt: job.at(9) }
+  const canceled = { type: 'JobCanceled', data: end } as const
+  const spec = { jobId: 'j1', orgId: 'acme', webhook: null }
+  await write([...money, ...[job.submitted(spec), canceled].map((each) => recorder.job('j1', each))])
+  expect(await broken()).toEqual([])
+  const remove = store.all(webhookOutboxTable).map((row) => keyOf(webhookOutboxTable, row))
+  expect(remove).toHaveLength(1)
+  await store.commit([], [{ table: webhookOutboxTable, put: [], remove }], 'live')
+  expect(await broken()).toEqual(['I7: no delivery was made of it'])
+})
+
 test('a delivery that nobody sends is found, where somebody should', async () => {
   await write(life('acme', 'j1'))
   const nowMs = clock.now() - 90_000
