@@ -53,6 +53,7 @@ export type InvariantReport = {
  *   I4 no hold beyond the balance · I5 each hold settled once · I6 revisions without holes
  *   I7 webhooks are sent or parked · I8 results are whole · I10 nothing is another org's
  *   I11 one attempt commits · I13 the hash chains are those that ledger and audit root tell
+ *   I14 the read models have all of it
  */
 export async function checkInvariants(options: InvariantOptions): Promise<InvariantReport> {
   const { readModels, feed } = options
@@ -80,7 +81,7 @@ async function checkAt(
   })
   check.end(isDrained)
   chains.end()
-  await rows?.end()
+  await rows?.end(isDrained)
   const results = objects ? await checkResults(objects, check.results(), found) : 0
   return { ...check.counts(), events, results, rows: rows?.rows ?? 0, ...collected.report() }
 }

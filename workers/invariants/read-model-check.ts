@@ -28,6 +28,8 @@ export type CheckedReadModels = {
   readonly isSending: boolean
 }
 
+type Standing = { readonly name: string; readonly stands: Stands; events: number }
+
 /** What the read models say, held against the log, at one moment. */
 export class ReadModelCheck {
   readonly #options: CheckedReadModels
@@ -35,8 +37,11 @@ export class ReadModelCheck {
   readonly #tenants: TenantCheck
   readonly #deliveries: DeliveryCheck
   readonly #compare: EventFeed['compare']
+  readonly #found: Found
   /** Up to where deliveries were made, by shares of the log. */
   #delivered: Stands = new Map()
+  /** Where each read model stands, and how many events of the log are beyond that. */
+  readonly #behind: Standing[] = []
   rows = 0
 
   constructor(
@@ -48,6 +53,7 @@ export class ReadModelCheck {
     this.#options = options
     this.#live = live
     this.#compare = compare
+    this.#found = found
     this.#tenants = new TenantCheck(found)
     this.#deliveries = new DeliveryCheck(found)
   }
@@ -56,7 +62,11 @@ export class ReadModelCheck {
   async begin(): Promise<readonly ChainClaim[]> {
     const { projections } = this.#options
     const outbox = projections.find(({ tables }) => tables.some(({ name }) => name === outboxName))
-    if (outbox) this.#delivered = await this.#live.stands(outbox.name, outbox.version)
+    for (const { name, version } of projections) {
+      const stands = await this.#live.stands(name, version)
+      this.#behind.push({ name, stands, events: 0 })
+      if (name === outbox?.name) this.#delivered = stands
+    }
     return (await ledgerHeads(this.#live, projections)).map((head) => ({
       ...head,
       by: 'ledger_head',
@@ -65,14 +75,24 @@ export class ReadModelCheck {
 
   see(event: RecordedEvent): void {
     this.#tenants.see(event)
-    const stand = this.#delivered.get(this.#options.shareOf(event)) ?? this.#delivered.get('')
-    const isDelivered = stand !== undefined && this.#compare(event.position, stand) <= 0
-    if (isDelivered) this.#deliveries.see(event)
+    const share = this.#options.shareOf(event)
+    if (this.#isWithin(this.#delivered, event, share)) this.#deliveries.see(event)
+    for (const standing of this.#behind) {
+      if (!this.#isWithin(standing.stands, event, share)) standing.events += 1
+    }
   }
 
-  /** After the last event. */
-  async end(): Promise<void> {
+  #isWithin(stands: Stands, { position }: RecordedEvent, share: string): boolean {
+    const stand = stands.get(share) ?? stands.get('')
+    return stand !== undefined && this.#compare(position, stand) <= 0
+  }
+
+  /** After the last event. I14: once nothing is written any more, every read model is there. */
+  async end(isDrained: boolean): Promise<void> {
     const { projections, deliveries, nowMs, isSending } = this.#options
+    for (const { name, events } of isDrained && isSending ? this.#behind : []) {
+      if (events > 0) this.#found('I14', name, `it is behind ${events} events of the log`)
+    }
     for (const table of tenantTables(projections.flatMap(({ tables }) => tables))) {
       const isOutbox = table.name === outboxName
       for await (const row of rowsOf(this.#live, table)) {

@@ -59,11 +59,16 @@ function life(orgId: string, jobId: string): readonly Recorded[] {
   ]
 }
 
-async function write(events: readonly Recorded[]): Promise<void> {
+async function append(events: readonly Recorded[]): Promise<void> {
   const events_ = new MemoryEventStore(log)
   for (const { stream, revision, position: _, recordedAt: __, ...event } of events) {
     await events_.append(stream, revision - 1, [event])
   }
+}
+
+/** Appends them, and carries them into the read models. */
+async function write(events: readonly Recorded[]): Promise<void> {
+  await append(events)
   const feed = new MemoryEventFeed(log, clock)
   const page = await feed.readPage(feed.start, 1_000)
   const rows = await applyPage(all, knownEvents(page.events), store, 'live')
@@ -75,13 +80,13 @@ async function put<R extends Row>(table: Table<R>, row: R): Promise<void> {
   await store.commit([], [{ table, put: [row], remove: [] }], 'live')
 }
 
-async function broken(isSending = false): Promise<readonly string[]> {
+async function broken(isSending = false, isDrained = true): Promise<readonly string[]> {
   const readModels = {
     ...{ store, deliveries, projections: all, nowMs: clock.now(), isSending },
     shareOf: () => '',
   }
   const feed = new MemoryEventFeed(log, clock)
-  const report = await checkInvariants({ feed, objects: null, readModels, isDrained: true })
+  const report = await checkInvariants({ feed, objects: null, readModels, isDrained })
   return report.violations.map(({ invariant, detail }) => `${invariant}: ${detail}`)
 }
 
@@ -143,12 +148,26 @@ test('what an endpoint is not told since it was enabled again is found', async (
   const end = { attempt: 0, holdId: 'j1', finishedAt: job.at(9) }
   const canceled = { type: 'JobCanceled', data: end } as const
   const spec = { jobId: 'j1', orgId: 'acme', webhook: null }
-  await write([...money, ...[job.submitted(spec), canceled].map((each) => recorder.job('j1', each))])
+  await write([
+    ...money,
+    ...[job.submitted(spec), canceled].map((each) => recorder.job('j1', each)),
+  ])
   expect(await broken()).toEqual([])
   const remove = store.all(webhookOutboxTable).map((row) => keyOf(webhookOutboxTable, row))
   expect(remove).toHaveLength(1)
   await store.commit([], [{ table: webhookOutboxTable, put: [], remove }], 'live')
   expect(await broken()).toEqual(['I7: no delivery was made of it'])
+})
+
+test('read models that have stopped are found, where somebody carries the log', async () => {
+  await write(life('acme', 'j1'))
+  expect(await broken(true)).toEqual([])
+  await append(life('zoo', 'j2'))
+  expect(await broken(false)).toEqual([])
+  const told = await broken(true)
+  expect(told).toHaveLength(all.length)
+  for (const each of told) expect(each).toBe('I14: it is behind 8 events of the log')
+  expect(await broken(true, false)).toEqual([])
 })
 
 test('a delivery that nobody sends is found, where somebody should', async () => {
