@@ -173,6 +173,21 @@ describe('a quota of spend', () => {
     expect(quietHistoryOf(...full, a.hold('h2', 100n, nextDay))).toHaveLength(7)
   })
 
+  test('counts of a new day only what is charged in it', () => {
+    const nextDay = '2026-01-02T00:00:00.000Z'
+    const usage = { ...a.usage('u2', 'h2', 40n), calledAt: nextDay }
+    const used = [
+      ...[...limited, a.hold('h1', 90n), a.use('u1', 'h1', 90n), a.settle('h1')],
+      a.hold('h2', 40n, nextDay),
+      { type: 'RecordUsage', usage, at: nextDay } as const,
+      a.settle('h2'),
+    ]
+    given(...used)
+      .when(a.hold('h3', 61n, nextDay))
+      .refuses('quota_exceeded', { used: 40 })
+    expect(quietHistoryOf(...used, a.hold('h3', 60n, nextDay))).toHaveLength(10)
+  })
+
   test('says amounts as strings when the limit is one', () => {
     given(...rich, a.setLimits([daily('100')]), a.hold('h1', 100n))
       .when(a.hold('h2', 1n))
