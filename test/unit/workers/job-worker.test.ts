@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { ObjectStoreUnavailable } from '../../../domain/ports/object-store.ts'
+import type { HandlerContext } from '../../../workers/handlers/handler.ts'
+import { AttemptStopped } from '../../../workers/job-attempt.ts'
 import { JobError } from '../../../workers/job-error.ts'
 import { sandboxRun } from '../../../workers/handlers/sandbox-run.ts'
 import { jobQueueTable } from '../../../projections/job-queue.ts'
@@ -255,6 +257,33 @@ describe('cancel', () => {
     await weir.pass(leaseMs / 4_000)
     weir.signals.publish = publish
     expect((await weir.job(jobId)).status).toBe('canceled')
+  })
+
+  type Work = (context: HandlerContext<unknown>) => Promise<unknown>
+  const work: readonly (readonly [what: string, work: Work])[] = [
+    ['a step', async (context) => await context.step('late', async () => null)],
+    ['a call', paidCall],
+    ['a result', stored],
+    ['a pause', async (context) => await context.sleep(60_000)],
+  ]
+
+  test.each(work)('keeps a handler that does not look from beginning %s', async (_what, begin) => {
+    const refused: unknown[] = []
+    const deaf = jobTypeThat('test.deaf', async (context) => {
+      await new Promise((resolve) => context.signal.addEventListener('abort', resolve))
+      await begin(context).catch((error: unknown) => refused.push(error))
+      throw new JobError({ code: 'late', message: 'It is too late.', retryable: true })
+    })
+    weir.startWorker({ jobTypes: [deaf] })
+    const jobId = await weir.submit('test.deaf', { input: {} })
+    await weir.pass(1)
+    await weir.cancel(jobId)
+    await weir.pass(2)
+    expect(refused).toEqual([expect.any(AttemptStopped)])
+    expect(called()).toBe(0)
+    expect(weir.eventsOf(jobId).slice(1)).toEqual([
+      ...['JobStarted', 'JobCancelRequested', 'JobCanceled'],
+    ])
   })
 
   test('that comes while the job begins is not lost', async () => {
