@@ -4,6 +4,7 @@ import { settlement } from '../../../workers/settlement.ts'
 import { sandboxRun } from '../../../workers/handlers/sandbox-run.ts'
 import { callMicro, MemoryWeir } from '../../support/memory-weir.ts'
 import { Life } from '../../support/mortal.ts'
+import { jobTypeThat, stored } from '../../support/test-job-types.ts'
 
 let weir: MemoryWeir
 
@@ -113,6 +114,24 @@ describe('settlement', () => {
     await weir.pass(10)
     expect(weir.log.events).toHaveLength(length)
     await Promise.all([stuck, healthy].map((loop) => loop.stop(AbortSignal.abort())))
+  })
+
+  test('settles what the last one had read and not settled yet', async () => {
+    const done = jobTypeThat('test.done', stored)
+    const { life } = weir.startWorker({ jobTypes: [done] })
+    life.endBefore = ({ args: [stream, , events] }) =>
+      String(stream).startsWith('account-') && JSON.stringify(events).includes('HoldSettled')
+    const jobId = await weir.submit('test.done', { input: {} })
+    await weir.untilEnded(jobId)
+    const first = startSettlement()
+    // It still waits for the worker, which is dead.
+    await weir.pass(0.1)
+    await first.stop(AbortSignal.abort())
+    expect(settlements()).toEqual([])
+    const second = startSettlement()
+    await weir.pass(1)
+    expect(settlements()).toMatchObject([{ jobId, outcome: 'succeeded' }])
+    await second.stop(AbortSignal.abort())
   })
 
   test('goes on where the last one stood', async () => {
