@@ -1,4 +1,4 @@
-import type { AccountEvent } from '../../domain/account/account-events.ts'
+import type { AccountEvent, StoredAllocation } from '../../domain/account/account-events.ts'
 import type { Recorded } from '../../domain/catalog.ts'
 import type { Found } from './violation.ts'
 
@@ -19,6 +19,9 @@ export class AccountCheck {
   readonly holds = new Map<string, Hold>()
   readonly #usageIds = new Set<string>()
   readonly #entryIds = new Set<string>()
+  /** What is left of each grant. */
+  readonly #grants = new Map<string, bigint>()
+  #debt = 0n
   #posted = 0n
   #held = 0n
   #overdraft = 0n
@@ -32,15 +35,12 @@ export class AccountCheck {
 
   see(event: Recorded<AccountEvent>): void {
     if (event.type === 'AccountOpened') this.#overdraft = BigInt(event.data.overdraftMicro)
-    else if (event.type === 'CreditsGranted') {
-      this.#once(event, event.data.grantId)
-      this.#posted += BigInt(event.data.amountMicro)
-    } else if (event.type === 'CreditsRevoked') {
-      this.#once(event, event.data.revocationId)
+    else if (event.type === 'CreditsGranted') this.#seeGrant(event)
+    else if (event.type === 'CreditsRevoked') this.#seeRevoked(event)
+    else if (event.type === 'CreditsExpired') {
       this.#posted -= BigInt(event.data.amountMicro)
-      this.#excused += BigInt(event.data.amountMicro)
-    } else if (event.type === 'CreditsExpired') this.#posted -= BigInt(event.data.amountMicro)
-    else if (event.type === 'CreditsHeld') this.#seeHold(event)
+      this.#take(event, [event.data], 0n)
+    } else if (event.type === 'CreditsHeld') this.#seeHold(event)
     else if (event.type === 'UsageRecorded') this.#seeUsage(event)
     else if (event.type === 'HoldSettled') this.#seeSettled(event)
     this.#checkBalance(event)
@@ -59,9 +59,51 @@ export class AccountCheck {
     this.#entryIds.add(id)
   }
 
+  #seeGrant(event: Of<'CreditsGranted'>): void {
+    const { grantId, amountMicro, coversDebtMicro } = event.data
+    this.#once(event, grantId)
+    const [amount, covers] = [BigInt(amountMicro), BigInt(coversDebtMicro)]
+    this.#posted += amount
+    this.#debt -= covers
+    this.#grants.set(grantId, amount - covers)
+    if (this.#debt < 0n) this.#wrong('I4', event, 'it pays more debt than there was')
+  }
+
+  #seeRevoked(event: Of<'CreditsRevoked'>): void {
+    const { revocationId, amountMicro, allocations, uncoveredMicro } = event.data
+    this.#once(event, revocationId)
+    const amount = BigInt(amountMicro)
+    this.#posted -= amount
+    this.#excused += amount
+    if (this.#take(event, allocations, BigInt(uncoveredMicro)) !== amount) {
+      this.#wrong('I4', event, 'what came from grants and beyond them is not what was taken')
+    }
+  }
+
+  /** Takes from grants, and makes debt of what they do not cover. Returns the sum of both. */
+  #take(
+    event: Recorded<AccountEvent>,
+    allocations: readonly StoredAllocation[],
+    uncovered: bigint,
+  ): bigint {
+    let sum = uncovered
+    for (const { grantId, amountMicro } of allocations) {
+      const left = (this.#grants.get(grantId) ?? 0n) - BigInt(amountMicro)
+      this.#grants.set(grantId, left)
+      sum += BigInt(amountMicro)
+      if (left < 0n) this.#wrong('I4', event, `grant ${grantId} gave more than it had`)
+    }
+    this.#debt += uncovered
+    return sum
+  }
+
   #seeHold(event: Of<'CreditsHeld'>): void {
     const { holdId, jobId, amountMicro } = event.data
     if (this.holds.has(holdId)) this.#wrong('I2', event, `hold ${holdId} was made before`)
+    // A job has one hold per run, and each is named by the job.
+    if (holdId !== jobId && !holdId.startsWith(`${jobId}/`)) {
+      this.#wrong('I2', event, `hold ${holdId} is none of job ${jobId}`)
+    }
     const amount = BigInt(amountMicro)
     this.holds.set(holdId, { jobId, amount, charged: 0n, fromHold: 0n, isSettled: false })
     this.#held += amount
@@ -70,7 +112,7 @@ export class AccountCheck {
   }
 
   #seeUsage(event: Of<'UsageRecorded'>): void {
-    const { usageId, holdId, chargedMicro, fromHoldMicro, overrunMicro, allocations } = event.data
+    const { usageId, holdId, jobId, chargedMicro, fromHoldMicro, overrunMicro } = event.data
     if (this.#usageIds.has(usageId)) this.#wrong('I3', event, `usage ${usageId} was booked before`)
     this.#usageIds.add(usageId)
     const charged = BigInt(chargedMicro)
@@ -78,31 +120,33 @@ export class AccountCheck {
     this.#posted -= charged
     this.#held -= fromHold
     this.#excused += BigInt(overrunMicro)
+    const { allocations, uncoveredMicro } = event.data
+    if (this.#take(event, allocations, BigInt(uncoveredMicro)) !== charged) {
+      this.#wrong('I3', event, 'what came from grants and beyond them is not what was charged')
+    }
     const hold = this.holds.get(holdId)
     if (!hold) {
       this.#wrong('I3', event, `there is no hold ${holdId}`)
       return
     }
+    if (hold.jobId !== jobId) this.#wrong('I3', event, `hold ${holdId} is of job ${hold.jobId}`)
     hold.charged += charged
     hold.fromHold += fromHold
     if (fromHold + BigInt(overrunMicro) !== charged) {
       this.#wrong('I3', event, 'what came from the hold and beyond it is not what was charged')
     }
-    const allocated = allocations.reduce((sum, part) => sum + BigInt(part.amountMicro), 0n)
-    if (allocated + BigInt(event.data.uncoveredMicro) !== charged) {
-      this.#wrong('I3', event, 'what came from grants and beyond them is not what was charged')
-    }
     if (hold.fromHold > hold.amount) this.#wrong('I4', event, 'the hold gave more than it had')
   }
 
   #seeSettled(event: Of<'HoldSettled'>): void {
-    const { holdId, chargedMicro, releasedMicro } = event.data
+    const { holdId, jobId, chargedMicro, releasedMicro } = event.data
     const hold = this.holds.get(holdId)
     if (!hold) {
       this.#wrong('I5', event, `there is no hold ${holdId}`)
       return
     }
     if (hold.isSettled) this.#wrong('I5', event, `hold ${holdId} was settled before`)
+    if (hold.jobId !== jobId) this.#wrong('I5', event, `hold ${holdId} is of job ${hold.jobId}`)
     hold.isSettled = true
     const released = BigInt(releasedMicro)
     this.#held -= released

@@ -1,9 +1,13 @@
 import { beforeEach, describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
 import type { AccountEvent } from '../../../domain/account/account-events.ts'
 import type { JobEvent } from '../../../domain/job/job-events.ts'
 import type { Recorded } from '../../../domain/catalog.ts'
 import { EventFeed } from '../../../domain/ports/event-feed.ts'
+import { AccountCheck } from '../../../workers/invariants/account-check.ts'
+import { JobCheck } from '../../../workers/invariants/job-check.ts'
 import { checkInvariants } from '../../../workers/invariants.ts'
+import { accountHistory, jobHistory } from '../../support/arbitrary-histories.ts'
 import { Recorder } from '../../support/recorded.ts'
 
 const jobId = '01a20000-0000-7000-8000-000000000001'
@@ -183,6 +187,108 @@ test('finds a revision that is missing', async () => {
   const all = [...story, ...run, account(settled('0', '100'))]
   const without = all.filter(({ type }) => type !== 'CreditsGranted')
   expect(await broken(...without)).toEqual(['I4', 'I6'])
+})
+
+describe('nothing is found in what random commands leave', () => {
+  const found: string[] = []
+  const note = (...told: readonly string[]): void => void found.push(told.join(' '))
+
+  /** The id of a usage follows from its job; here two jobs may draw the same one. */
+  const ofItsJob = (event: AccountEvent): AccountEvent => {
+    if (event.type !== 'UsageRecorded') return event
+    const usageId = `${event.data.jobId} ${event.data.usageId}`
+    return { ...event, data: { ...event.data, usageId } }
+  }
+
+  beforeEach(() => {
+    found.length = 0
+  })
+
+  test('on an account', () => {
+    const property = fc.property(accountHistory, (history) => {
+      const [check, events] = [new AccountCheck('account-acme', note), new Recorder()]
+      for (const { event } of history) {
+        check.see(events.account(ofItsJob(event)) as Recorded<AccountEvent>)
+      }
+      expect(found).toEqual([])
+    })
+    fc.assert(property, { numRuns: 500 })
+  })
+
+  test('in the stream of a job', () => {
+    const property = fc.property(jobHistory, (history) => {
+      const [check, events] = [new JobCheck('job-j1', note), new Recorder()]
+      for (const { event } of history) check.see(events.job('j1', event) as Recorded<JobEvent>)
+      expect(found).toEqual([])
+    })
+    fc.assert(property, { numRuns: 500 })
+  })
+})
+
+describe('of grants and holds', () => {
+  /** A job that runs after the first events of its account, and before the last ones. */
+  const around = (first: readonly AccountEvent[], last: readonly AccountEvent[]) => [
+    ...first.map(account),
+    ...[submitted, started(1), succeeded(1)].map(job),
+    ...last.map(account),
+  ]
+  const expired = (amountMicro: string): AccountEvent => ({
+    ...{ type: 'CreditsExpired', data: { grantId: 'g1', amountMicro } },
+  })
+  const revoked = (amountMicro: string, fromGrant: string): AccountEvent => ({
+    type: 'CreditsRevoked',
+    data: {
+      ...{ revocationId: 'r1', kind: 'adjustment', amountMicro, uncoveredMicro: '0' },
+      ...{ allocations: [{ grantId: 'g1', amountMicro: fromGrant }], reason: 'test' },
+    },
+  })
+  const of = (event: AccountEvent, more: Record<string, string>): AccountEvent =>
+    ({ ...event, data: { ...event.data, ...more } }) as AccountEvent
+
+  test('finds a grant that ended twice', async () => {
+    const other = of(grant('1000'), { grantId: 'g2' })
+    const twice = [grant('1000'), other, expired('1000'), expired('1000')]
+    expect(await broken(...twice.map(account))).toEqual(['I4'])
+    recorder = new Recorder()
+    const inParts = [grant('1000'), expired('400'), expired('600')]
+    expect(await broken(...inParts.map(account))).toEqual([])
+  })
+
+  test('finds a usage that takes more from a grant than it had', async () => {
+    const first = [grant('50'), of(grant('1000'), { grantId: 'g2' }), held('100')]
+    const last = [usage('u1', '60'), settled('60', '40')]
+    expect(await broken(...around(first, last))).toEqual(['I4'])
+  })
+
+  test('finds a grant of which a debt took more than it had', async () => {
+    const first = [of(grant('1000'), { coversDebtMicro: '950' }), held('100')]
+    const last = [usage('u1', '60'), settled('60', '40')]
+    expect(await broken(...around(first, last))).toEqual(['I4'])
+  })
+
+  test('finds an adjustment that takes other credits than it says', async () => {
+    expect(await broken(...[grant('1000'), revoked('100', '100')].map(account))).toEqual([])
+    recorder = new Recorder()
+    expect(await broken(...[grant('1000'), revoked('100', '90')].map(account))).toEqual(['I4'])
+  })
+
+  test('finds a usage of one job on the hold of another', async () => {
+    const first = [grant('1000'), held('100')]
+    const last = [of(usage('u1', '60'), { jobId: 'other' }), settled('60', '40')]
+    expect(await broken(...around(first, last))).toEqual(['I3'])
+  })
+
+  test('finds a settlement of one job on the hold of another', async () => {
+    const first = [grant('1000'), held('100')]
+    const last = [usage('u1', '60'), of(settled('60', '40'), { jobId: 'other' })]
+    expect(await broken(...around(first, last))).toEqual(['I5'])
+  })
+
+  test('finds a second hold of a job that was submitted once', async () => {
+    const first = [grant('1000'), held('100'), held('100', 'again')]
+    const last = [settled('0', '100'), settled('0', '100', 'again')]
+    expect(await broken(...around(first, last))).toEqual(['I2'])
+  })
 })
 
 describe('a retry whose number was passed over', () => {
