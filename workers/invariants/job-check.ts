@@ -1,5 +1,6 @@
 import type { Recorded } from '../../domain/catalog.ts'
 import type { JobEvent, JobResult } from '../../domain/job/job-events.ts'
+import { holdIdOf } from '../../domain/job/job.ts'
 import { unreachable } from '../../domain/unreachable.ts'
 import type { Found } from './violation.ts'
 
@@ -11,6 +12,8 @@ export class JobCheck {
   readonly #found: Found
   #state: State = 'absent'
   #epoch = 0
+  #isCancelRequested = false
+  readonly #steps = new Set<string>()
   orgId: string | null = null
   /** The numbers of its runs: a retry that died before it was written leaves its number out. */
   readonly runs: number[] = [0]
@@ -47,12 +50,15 @@ export class JobCheck {
         return
       case 'JobRetryScheduled':
         if (this.#state !== 'running') this.#wrong('I11', event, 'no attempt was under way')
+        if (this.#isCancelRequested) this.#wrong('I1', event, 'the job was to be canceled')
         this.#state = 'queued'
         return
       case 'JobStepCompleted':
-        if (this.#state !== 'running') this.#wrong('I11', event, 'no attempt was under way')
+        this.#seeStep(event, event.data.step)
         return
       case 'JobCancelRequested':
+        if (this.#state !== 'running') this.#wrong('I1', event, 'no attempt was under way')
+        this.#isCancelRequested = true
         return
       case 'SubmissionAbandoned':
         if (this.#state !== 'absent') this.#wrong('I1', event, 'the job was there')
@@ -62,7 +68,7 @@ export class JobCheck {
       case 'JobFailed':
       case 'JobCanceled':
       case 'JobExpired':
-        this.#seeEnd(event)
+        this.#seeEnd(event, event.data.holdId)
         return
       default:
         unreachable(event)
@@ -73,6 +79,7 @@ export class JobCheck {
     if (requeue <= this.run) this.#wrong('I2', event, `run ${requeue} after run ${this.run}`)
     this.runs.push(requeue)
     this.result = null
+    this.#isCancelRequested = false
     this.#state = 'queued'
   }
 
@@ -83,8 +90,19 @@ export class JobCheck {
     this.#epoch = epoch
   }
 
-  #seeEnd(event: Recorded<JobEvent>): void {
+  #seeStep(event: Recorded<JobEvent>, step: string): void {
+    if (this.#state !== 'running') this.#wrong('I11', event, 'no attempt was under way')
+    if (this.#steps.has(step)) this.#wrong('I11', event, `step ${step} was completed before`)
+    this.#steps.add(step)
+  }
+
+  #seeEnd(event: Recorded<JobEvent>, holdId: string): void {
     if (!this.isLive) this.#wrong('I1', event, 'the job had ended already')
+    const own = holdIdOf(this.#stream.slice('job-'.length), this.run)
+    if (holdId !== own) this.#wrong('I5', event, `it names hold ${holdId}, the run has ${own}`)
+    if (event.type === 'JobExpired' && this.#state === 'running') {
+      this.#wrong('I1', event, 'an attempt was under way')
+    }
     if (event.type === 'JobSucceeded') {
       if (this.#state !== 'running') this.#wrong('I11', event, 'no attempt was under way')
       this.result = event.data.result

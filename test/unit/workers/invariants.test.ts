@@ -291,6 +291,36 @@ describe('of grants and holds', () => {
   })
 })
 
+describe('of attempts', () => {
+  const paid = () => [grant('1000'), held('100')].map(account)
+  const end = () => account(settled('0', '100'))
+  const step: JobEvent = {
+    type: 'JobStepCompleted',
+    data: { attempt: 1, epoch: 1, step: 'one', output: null, progress: 10 },
+  }
+  const again = (runAt = at): JobEvent => ({
+    type: 'JobRetryScheduled',
+    data: { attempt: 1, epoch: 1, reason: 'error', error: null, runAt },
+  })
+  const cancelRequested: JobEvent = { type: 'JobCancelRequested', data: { requestedAt: at } }
+  const expired: JobEvent = { type: 'JobExpired', data: { holdId: jobId, finishedAt: at } }
+
+  test.each([
+    ['a step that was completed twice', [submitted, started(1), step, step, succeeded(1)], 'I11'],
+    [
+      'a canceled job that is tried again',
+      [submitted, started(1), cancelRequested, again(), started(2), succeeded(2)],
+      'I1',
+    ],
+    ['a running job that expires as if it waited', [submitted, started(1), expired], 'I1'],
+    ['a job that is canceled while it waits', [submitted, cancelRequested, canceled()], 'I1'],
+    ['an end that names the hold of another run', [submitted, canceled(`${jobId}/1`)], 'I5'],
+  ] as const)('finds %s', async (_what, events, invariant) => {
+    const story = [...paid(), ...events.map(job), end()]
+    expect(await broken(...story)).toEqual([invariant])
+  })
+})
+
 describe('a retry whose number was passed over', () => {
   // The process died after it had held the credits; the rescuer gave them back.
   const lost = () => [held('100', `${jobId}/1`), settled('0', '100', `${jobId}/1`)].map(account)
