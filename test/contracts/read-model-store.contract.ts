@@ -313,6 +313,28 @@ function checkpoints(given: () => ReadModelStore): void {
       expect(await given().checkpoint(b, 1, 'live')).toBe('30')
     })
 
+    test('rows of several tables are written with a checkpoint, or none is', async () => {
+      const [name, row] = [newName(), thing()]
+      const fact = { factId: randomUUID(), label: 'a fact' }
+      const both = (from: string | null) =>
+        given().commit(
+          [{ name, version: 1, from, to: '10' }],
+          [
+            { table: thingTable, put: [row], remove: [] },
+            { table: factTable, put: [fact], remove: [] },
+          ],
+          'live',
+        )
+      const there = async () => [
+        await given().load(thingTable, [keyOf(row)], 'live'),
+        await given().load(factTable, [fact.factId], 'live'),
+      ]
+      await expect(both('5')).rejects.toThrow(CheckpointMoved)
+      expect(await there()).toEqual([[], []])
+      await both(null)
+      expect(await there()).toEqual([[row], [fact]])
+    })
+
     test('of two processes at the same place one is faster', async () => {
       const name = newName()
       for (const from of [null, '1', '2', '3']) {
