@@ -1,4 +1,4 @@
-import type { AccountEvent } from '../../domain/account/account-events.ts'
+import type { AccountEvent, HoldSettled } from '../../domain/account/account-events.ts'
 import type { AccountCommand } from '../../domain/account/account-commands.ts'
 import type { JobState } from '../../domain/job/job.ts'
 import type { RecordedEvent } from '../../domain/envelope.ts'
@@ -43,6 +43,19 @@ function deciding(change: (state: JobState, command: { type: string }) => JobSta
   return (decider: JobDecider): JobDecider => ({
     ...decider,
     decide: (state, command) => decider.decide(change(state, command), command),
+  })
+}
+
+type Settled = HoldSettled['data']
+
+/** An account that settles in another way. */
+function settling(change: (settled: Settled) => Settled) {
+  return (decider: AccountDecider): AccountDecider => ({
+    ...decider,
+    decide: (state, command) =>
+      decider.decide(state, command).map((event) => {
+        return event.type === 'HoldSettled' ? { ...event, data: change(event.data) } : event
+      }),
   })
 }
 
@@ -135,6 +148,99 @@ export const mutations: Readonly<Record<string, Mutation>> = {
     transport: (transport) =>
       replaced(transport, {
         send: async () => ({ kind: 'answered', httpStatus: 204, retryAfter: null }),
+      }),
+  },
+  'a webhook counts as delivered when its receiver refused it': {
+    transport: (transport) =>
+      replaced(transport, {
+        send: async (...sent) => {
+          await transport.send(...sent)
+          return { kind: 'answered', httpStatus: 204, retryAfter: null }
+        },
+      }),
+  },
+  'a webhook is given up at the first refusal': {
+    transport: (transport) =>
+      replaced(transport, {
+        send: async (...sent) => {
+          const answer = await transport.send(...sent)
+          const isRefused = answer.kind === 'answered' && answer.httpStatus >= 300
+          return isRefused ? { ...answer, httpStatus: 410 } : answer
+        },
+      }),
+  },
+  'an account is asked for more than it has': {
+    accounts: (decider) => ({
+      ...decider,
+      decide: (state, command) => {
+        const isHold = command.type === 'HoldCredits'
+        return decider.decide(isHold ? { ...state, posted: 10n ** 12n } : state, command)
+      },
+    }),
+  },
+  'a settlement charges what was held': {
+    accounts: settling(({ chargedMicro, releasedMicro, ...settled }) => {
+      const all = BigInt(chargedMicro) + BigInt(releasedMicro)
+      return { ...settled, chargedMicro: all.toString(), releasedMicro }
+    }),
+  },
+  'a settlement frees nothing': {
+    accounts: settling((settled) => ({ ...settled, releasedMicro: '0' })),
+  },
+  'each run of a job ends the hold of its first one': {
+    jobs: (decider) => ({
+      ...decider,
+      decide: (state, command) =>
+        decider.decide(state, command).map((event) => {
+          if (!('holdId' in event.data)) return event
+          const [holdId = ''] = event.data.holdId.split('/')
+          return { ...event, data: { ...event.data, holdId } } as typeof event
+        }),
+    }),
+  },
+  'an append is answered before it is written, and some are lost': {
+    events: (store) => {
+      let appends = 0
+      return replaced(store, {
+        append: async (stream, expected, events) => {
+          appends += 1
+          if (appends % 20 === 0) return expected + events.length
+          return store.append(stream, expected, events)
+        },
+      })
+    },
+  },
+  'a lease is given before its job may run': {
+    leases: (leases) =>
+      replaced(leases, { claim: (claim) => leases.claim({ ...claim, now: claim.now + 60_000 }) }),
+  },
+  'a usage is charged to no grant': {
+    accounts: (decider) => ({
+      ...decider,
+      decide: (state, command) =>
+        decider.decide(state, command).map((event) => {
+          if (event.type !== 'UsageRecorded') return event
+          return { ...event, data: { ...event.data, allocations: [] } }
+        }),
+    }),
+  },
+  'the last row of a page is lost': {
+    rows: (store) =>
+      replaced(store, {
+        commit: (moves, changes, generation) => {
+          const cut = changes.map((change) => {
+            return change.put.length > 2 ? { ...change, put: change.put.slice(0, -1) } : change
+          })
+          return store.commit(moves, cut, generation)
+        },
+      }),
+  },
+  'an answer is forgotten as soon as it is given': {
+    idempotency: (store) =>
+      replaced(store, {
+        complete: async (scope) => {
+          await store.abandon(scope)
+        },
       }),
   },
 }

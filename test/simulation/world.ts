@@ -86,6 +86,8 @@ export class World {
   readonly objects: MemoryObjectStore
   readonly watch: Watch
   readonly transport: MemoryWebhookTransport
+  /** Deliveries that a receiver has taken: to others it said that it could not. */
+  readonly taken = new Set<string>()
   readonly ids
   readonly #mutation: Mutation
   readonly #store
@@ -119,8 +121,9 @@ export class World {
     const secretKey = Buffer.alloc(32, 1)
     const clock = this.scheduler
     this.objects = new MemoryObjectStore({ baseUrl: 'http://weir.test', secretKey, clock })
-    this.transport = new MemoryWebhookTransport(() => {
+    this.transport = new MemoryWebhookTransport(({ delivery }) => {
       const httpStatus = this.faults.receiverAnswer()
+      if (httpStatus < 300) this.taken.add(delivery.deliveryId)
       return { kind: 'answered', httpStatus, retryAfter: null }
     })
     this.watch = new Watch(this.log, this.provider.delivered, this.found)
