@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { accountDecider } from '../../domain/account/account.ts'
 import type { Account } from '../../domain/account/account.ts'
 import type { AccountCommand } from '../../domain/account/account-commands.ts'
-import { accountAggregate } from '../../domain/aggregates.ts'
+import { accountAggregate, openPipelines } from '../../domain/aggregates.ts'
 import { isAccountEvent } from '../../domain/catalog.ts'
 import { fold } from '../../domain/decider.ts'
 import type { DomainEvent } from '../../domain/decider.ts'
@@ -11,7 +11,7 @@ import { DomainError } from '../../domain/errors.ts'
 import { appendBytesMax, appendCountMax, readAll } from '../../domain/ports/event-store.ts'
 import { expire, grant, hold, openAccount, settle } from '../support/account-history.ts'
 import { moneyCommand } from '../support/arbitrary-commands.ts'
-import { at } from '../support/job-history.ts'
+import { at, completeStep, endAttempt, jobSpec, start } from '../support/job-history.ts'
 import { PipelineWorld, stream } from '../support/pipeline-world.ts'
 import type { Fault, Writer } from '../support/pipeline-world.ts'
 
@@ -244,6 +244,35 @@ describe('another writer', () => {
     await other.issue(settle('h1'))
     await expect(writer.issue(settle('h1'))).resolves.toMatchObject({ events: [] })
     expect(writer.store.readsFrom.length).toBeGreaterThan(0)
+  })
+
+  /** Jobs are decided on what was last seen, without a reading: only an answer needs one. */
+  async function twoWithJob() {
+    const world = new PipelineWorld()
+    const { store, snapshots, clock, ids } = world
+    const observer = { appended: () => undefined, conflicted: () => undefined }
+    const ports = { store, snapshots, clock, ids, observer }
+    const [one, other] = [openPipelines(ports).jobs, openPipelines(ports).jobs]
+    const spec = { ...jobSpec, attemptsMax: 5 }
+    await one.handle('job-j1', { type: 'SubmitJob', spec }, world.context())
+    return { world, one, other }
+  }
+
+  test('that started a job in between is seen before a refusal is answered', async () => {
+    const { world, one, other } = await twoWithJob()
+    await other.handle('job-j1', start(1), world.context())
+    await one.handle('job-j1', completeStep('s1'), world.context())
+    expect(world.types()).toEqual(['JobSubmitted', 'JobStarted', 'JobStepCompleted'])
+  })
+
+  test('that moved a job in between is seen before "already done" is answered', async () => {
+    const { world, one, other } = await twoWithJob()
+    await one.handle('job-j1', start(1), world.context())
+    await one.handle('job-j1', endAttempt(1), world.context())
+    await other.handle('job-j1', start(2), world.context())
+    // What one has seen last is an attempt that has ended; now another one runs.
+    const late = one.handle('job-j1', endAttempt(1), world.context())
+    await expect(late).rejects.toMatchObject({ extra: { fenced: true } })
   })
 
   test('that cannot be read yet is waited for, longer and longer', async () => {
