@@ -42,6 +42,7 @@ export type Call = {
 
 /** An answer that is fine. */
 export type Answer = {
+  readonly status: number
   /** After redirects. */
   readonly url: string
   readonly headers: Headers
@@ -50,8 +51,13 @@ export type Answer = {
 
 /** The JSON of an answer. @throws WeirError */
 export async function ask<T>(access: Access, path: string, call: Call = {}): Promise<T> {
-  const { body } = await request(access, path, call)
-  return JSON.parse(new TextDecoder().decode(body)) as T
+  const { status, body } = await request(access, path, call)
+  try {
+    return JSON.parse(new TextDecoder().decode(body)) as T
+  } catch (cause) {
+    const message = `The answer to ${path} is not weir's: it is no JSON.`
+    throw new WeirError({ status, code: `http_${status}`, message, cause })
+  }
 }
 
 /** The items of a list, page by page, as they are asked for. @throws WeirError */
@@ -177,7 +183,7 @@ export async function send(
     throw unreachable(`${origin} did not answer ${what}`, error)
   }
   if (!response.ok) throw refusal(response, body)
-  return { url: response.url, headers: response.headers, body }
+  return { status: response.status, url: response.url, headers: response.headers, body }
 }
 
 /** Node hides why a fetch failed in the cause of its error. */
@@ -197,7 +203,7 @@ function refusal(response: Response, body: Uint8Array): WeirError {
   const retryAfter = headers.get('retry-after') ?? ''
   return new WeirError({
     status,
-    code: problem.code ?? `http_${status}`,
+    code: typeof problem.code === 'string' ? problem.code : `http_${status}`,
     message: problem.detail ?? problem.title ?? `The server answered ${status}`,
     problem,
     retryAfterSeconds: /^\d+$/.test(retryAfter) ? Number(retryAfter) : null,

@@ -138,6 +138,11 @@ test('a refusal is not repeated, and says everything that weir said', async () =
 test('an answer that is none of weir’s is told by its status', async () => {
   const { weir } = await weirAgainst([(response) => response.writeHead(404).end('<h1>no</h1>')])
   expect(await failureOf(weir.job('j-1'))).toMatchObject({ status: 404, code: 'http_404' })
+  const login = await weirAgainst([bytes('<h1>Sign in</h1>')])
+  expect(await failureOf(login.weir.submit(job))).toMatchObject({ status: 200, code: 'http_200' })
+  expect(login.server.asked).toHaveLength(1)
+  const numbered = await weirAgainst([json(403, { code: 1020 })])
+  expect(await failureOf(numbered.weir.job('j-1'))).toMatchObject({ code: 'http_403' })
 })
 
 test('an attempt that takes too long is given up and repeated', async () => {
