@@ -158,7 +158,11 @@ function attempt(
   { method = 'GET', body, signal, waitSeconds = 0 }: Call,
   headers: Readonly<Record<string, string>>,
 ): Promise<Answer> {
-  const init = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }
+  const init = {
+    ...{ method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) },
+    // Fetch would follow with a GET, whose answer looks like success.
+    redirect: method === 'GET' ? ('follow' as const) : ('manual' as const),
+  }
   return send(access, url, { ...init, signal: signal ?? null, waitMs: waitSeconds * 1_000 })
 }
 

@@ -145,6 +145,13 @@ test('an answer that is none of weir’s is told by its status', async () => {
   expect(await failureOf(numbered.weir.job('j-1'))).toMatchObject({ code: 'http_403' })
 })
 
+test('a command that is redirected fails: it would become a question', async () => {
+  const moved: Reply = (response) => response.writeHead(301, { location: '/v1/jobs' }).end()
+  const { weir, server } = await weirAgainst([moved, json(200, { items: [] })])
+  expect(await failureOf(weir.submit(job))).toMatchObject({ status: 301, code: 'http_301' })
+  expect(server.asked).toHaveLength(1)
+})
+
 test('an attempt that takes too long is given up and repeated', async () => {
   let attempts = 0
   const timeout = (): AbortSignal =>
