@@ -62,7 +62,7 @@ export class Weir {
     this.#access = {
       ...platform,
       ...limits,
-      ...given,
+      ...defined(given),
       baseUrl: new URL(baseUrl.endsWith('/') ? baseUrl : `${baseUrl}/`),
       token: typeof token === 'function' ? token : () => token,
       canRenew: typeof token === 'function',
@@ -166,6 +166,15 @@ export class Weir {
   async #post<T>(path: string, call: Call = {}): Promise<T> {
     return ask(this.#access, path, { ...call, method: 'POST' })
   }
+}
+
+/** Without what is undefined, which would be no limit where one is the default. */
+function defined<T extends object>(options: T): T {
+  const given = { ...options }
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined) Reflect.deleteProperty(given, name)
+  }
+  return given
 }
 
 const pathOf = (jobId: string): string => `v1/jobs/${encodeURIComponent(jobId)}`

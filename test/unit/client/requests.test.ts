@@ -82,6 +82,16 @@ test('a server that is not there is asked again until the time is over', async (
   expect(pauses).toEqual([150, 300, 600, 1_200, 2_400, 3_750])
 })
 
+test('an option that is undefined is not given', async () => {
+  const { weir, pauses } = await weirAgainst([problem(503, 'unavailable')], {
+    retryForMs: undefined,
+    timeoutMs: undefined,
+    timeout: undefined,
+  } as object)
+  expect(await failureOf(weir.balance())).toMatchObject({ code: 'unavailable' })
+  expect(pauses.length).toBeLessThan(20)
+})
+
 test('what fails on the side of weir is repeated, and when weir says if it does', async () => {
   const unavailable = problem(503, 'unavailable', { 'retry-after': '2' })
   const replies = [problem(500, 'internal'), unavailable, json(502, 'bad gateway'), accepted]
