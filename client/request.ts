@@ -83,19 +83,25 @@ export async function* list<T>(
  * that a repetition never does it twice.
  *
  * @throws WeirError the last one, when it cannot help or `retryForMs` is over
+ * @throws TypeError when the key cannot be sent
  */
 export async function request(access: Access, path: string, call: Call = {}): Promise<Answer> {
   const { method = 'GET', signal, waitSeconds } = call
   const key = method === 'GET' ? undefined : (call.idempotencyKey ?? access.newKey())
   const forMs = access.retryForMs + (waitSeconds === undefined ? 0 : waitingLockMs)
   const url = new URL(path, access.baseUrl).href
+  const headers = headersOf(call, key)
+  const run = async (renew: boolean): Promise<Answer> => {
+    const authorization = `Bearer ${await tokenOf(access, renew)}`
+    return attempt(access, url, call, { authorization, ...headers })
+  }
   return repeat(access, { forMs, signal }, async () => {
     try {
-      return await attempt(access, url, call, await headersOf(access, call, { key, renew: false }))
+      return await run(false)
     } catch (error) {
       const isRefused = error instanceof WeirError && error.status === 401
       if (!isRefused || !access.canRenew) throw error
-      return attempt(access, url, call, await headersOf(access, call, { key, renew: true }))
+      return run(true)
     }
   })
 }
@@ -130,16 +136,15 @@ function pauseAfter(error: WeirError, failures: number, random: () => number): n
   return Math.min(pauseMsMax, pauseMsMin * 2 ** failures) * (0.5 + jitter / 2)
 }
 
-type Credentials = { readonly key: string | undefined; readonly renew: boolean }
-
-async function headersOf(access: Access, call: Call, { key, renew }: Credentials) {
-  return {
-    authorization: `Bearer ${await tokenOf(access, renew)}`,
+/** @throws TypeError when a value cannot be one of a header: no repetition would mend that */
+function headersOf(call: Call, key: string | undefined): Readonly<Record<string, string>> {
+  const headers = new Headers({
     ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
     ...(key === undefined ? {} : { 'idempotency-key': key }),
     ...(call.waitSeconds === undefined ? {} : { prefer: `wait=${call.waitSeconds}` }),
     ...call.headers,
-  }
+  })
+  return Object.fromEntries(headers)
 }
 
 /** @throws WeirError of the source itself, else `unreachable` when it fails */

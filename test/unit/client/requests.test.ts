@@ -71,6 +71,14 @@ test('each submit has a key of its own, or the one that is given', async () => {
   expect(keys[2]).toBe('order 17')
 })
 
+test('a key that no header can hold is refused at once', async () => {
+  const { weir, server, pauses } = await weirAgainst([accepted])
+  const submitted = weir.submit(job, { idempotencyKey: 'order €17' })
+  await expect(submitted).rejects.toMatchObject({ name: 'TypeError' })
+  expect(pauses).toEqual([])
+  expect(server.asked).toEqual([])
+})
+
 test('a server that is not there is asked again until the time is over', async () => {
   const { weir, server, pauses } = await weirAgainst([accepted], { retryForMs: 10_000 })
   await server.close()
