@@ -65,13 +65,14 @@ export async function* list<T>(
   access: Access,
   path: string,
   query: Readonly<Record<string, string | number | undefined>>,
+  signal?: AbortSignal,
 ): AsyncGenerator<T, void, void> {
   const parameters = new URLSearchParams({ limit: '100' })
   for (const [name, value] of Object.entries(query)) {
     if (value !== undefined) parameters.set(name, String(value))
   }
   for (;;) {
-    const page = await ask<Page<T>>(access, `${path}?${parameters}`)
+    const page = await ask<Page<T>>(access, `${path}?${parameters}`, { signal })
     yield* page.items
     if (page.nextCursor === null) return
     parameters.set('cursor', page.nextCursor)

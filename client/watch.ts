@@ -70,7 +70,7 @@ export async function* watchJob(
       if (message.kind === 'subscribed') {
         lostAt = null
         latest = message.answer.job
-        await catchUp(access, sequence, message.answer)
+        await catchUp(access, sequence, message.answer, signal)
         onConnection?.({ state: 'live', after: sequence.last, missed: sequence.size })
       }
       for (let event = sequence.next(); event !== undefined; event = sequence.next()) {
@@ -93,6 +93,7 @@ async function catchUp(
   access: Access,
   sequence: Sequence,
   { recovered, job, events }: Subscribed,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   if (recovered) {
     sequence.add(events)
@@ -104,7 +105,8 @@ async function catchUp(
     return
   }
   const path = `v1/jobs/${encodeURIComponent(job.jobId)}/events`
-  for await (const event of list<JobEvent>(access, path, { after: sequence.last })) {
-    sequence.add([event])
-  }
+  // The list is as patient as the connection.
+  const patient = { ...access, retryForMs: access.reconnectForMs }
+  const missed = list<JobEvent>(patient, path, { after: sequence.last }, signal)
+  for await (const event of missed) sequence.add([event])
 }

@@ -16,6 +16,8 @@ const limitMs = 120_000
 const nobodysJob = '01900000-0000-7000-8000-000000000000'
 const photo = new URL('../../examples/photo.jpg', import.meta.url)
 
+type Fetch = (url: string, init: RequestInit) => Promise<Response>
+
 const used = useWeir()
 let org: Org
 let proxy: FlakyProxy
@@ -149,6 +151,26 @@ test(
     proxy.loseAnswers(2)
     const seen = await watched(jobId)
     expect(revisions(seen)).toEqual(range(0, 1_002))
+
+    let failures = 20
+    const away: Fetch = (url, init) =>
+      failures-- > 0 ? Promise.reject(new TypeError('away')) : fetch(url, init)
+    const sleep = (): Promise<void> => Promise.resolve()
+    const options = { baseUrl: proxy.url, apiKey: org.api.token!, retryForMs: 0 }
+    const events = new Weir({ ...options, fetch: away, sleep }).watch(jobId)
+    expect((await events.next()).value).toMatchObject({ revision: 0 })
+    await events.return()
+    expect(failures).toBeLessThan(0)
+
+    const stop = new AbortController()
+    const hanging: Fetch = (_url, { signal }) => {
+      queueMicrotask(() => stop.abort(new Error('enough')))
+      return new Promise((_resolve, reject) => {
+        signal?.addEventListener('abort', () => reject(new Error('aborted')))
+      })
+    }
+    const stopped = new Weir({ ...options, fetch: hanging }).watch(jobId, { signal: stop.signal })
+    await expect(stopped.next()).rejects.toThrow('enough')
   },
   2 * limitMs,
 )
