@@ -3,7 +3,7 @@ import type { JobWebhook, WebhookEvent } from './contract.ts'
 const prefix = 'whsec_'
 const toleranceSecondsDefault = 300
 
-/** Headers as Fetch has them, or as Node has them. */
+/** Headers as Fetch has them, or as Node or a gateway has them, in whatever case. */
 export type WebhookHeaders =
   | { readonly get: (name: string) => string | null }
   | Readonly<Record<string, string | readonly string[] | undefined>>
@@ -72,9 +72,13 @@ async function importKey(secret: string) {
 }
 
 function header(headers: WebhookHeaders, name: string): string {
-  const value = isHeaders(headers) ? headers.get(name) : headers[name]
+  const value = isHeaders(headers) ? headers.get(name) : memberOf(headers, name)
   if (typeof value === 'string' && value !== '') return value
   throw new WebhookError('incomplete', `The webhook has no ${name}.`)
+}
+
+function memberOf(headers: Exclude<WebhookHeaders, { get: unknown }>, name: string) {
+  return Object.entries(headers).find(([each]) => each.toLowerCase() === name)?.[1]
 }
 
 function isHeaders(headers: WebhookHeaders): headers is Extract<WebhookHeaders, { get: unknown }> {

@@ -44,6 +44,8 @@ test('the example of the specification is genuine, as text and as bytes', async 
 
 test('headers may be those of Fetch or of Node', async () => {
   expect(await verify({ headers: new Headers(headers) })).toEqual({ test: 2432232314 })
+  const upper = Object.entries(headers).map(([name, value]) => [name.toUpperCase(), value])
+  expect(await verify({ headers: Object.fromEntries(upper) })).toEqual({ test: 2432232314 })
   const list = { ...headers, 'webhook-id': [id] }
   await expect(verify({ headers: list })).rejects.toMatchObject({ reason: 'incomplete' })
 })
