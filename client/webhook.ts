@@ -33,6 +33,7 @@ export class WebhookError extends Error {
  * @param secret `whsec_…`, or several of them during a rotation
  * @throws WebhookError when the delivery is not genuine
  * @throws RangeError when a secret is none
+ * @throws TypeError when the body was parsed already
  */
 export async function verifyWebhook(
   rawBody: string | Uint8Array,
@@ -40,6 +41,8 @@ export async function verifyWebhook(
   secret: string | readonly string[],
   { toleranceSeconds = toleranceSecondsDefault, now = new Date() }: VerifyOptions = {},
 ): Promise<WebhookEvent> {
+  const isRaw = typeof rawBody === 'string' || ArrayBuffer.isView(rawBody)
+  if (!isRaw) throw new TypeError('rawBody must be the bytes as they came in, before any parsing.')
   const secrets = typeof secret === 'string' ? [secret] : secret
   const keys = await Promise.all(secrets.map(importKey))
   const id = header(headers, 'webhook-id')

@@ -42,6 +42,11 @@ test('the example of the specification is genuine, as text and as bytes', async 
   expect(await verify({ body: Buffer.from(body) })).toEqual({ test: 2432232314 })
 })
 
+test('a body that was parsed already is told as that', async () => {
+  const parsed: unknown = JSON.parse(body)
+  await expect(verify({ body: parsed as string })).rejects.toThrow('before any parsing')
+})
+
 test('headers may be those of Fetch or of Node', async () => {
   expect(await verify({ headers: new Headers(headers) })).toEqual({ test: 2432232314 })
   const upper = Object.entries(headers).map(([name, value]) => [name.toUpperCase(), value])
