@@ -11,6 +11,8 @@ const INPUT_PIXELS_MAX = 24_000_000
 const OUTPUT_PIXELS_MAX = 100_000_000
 const TYPES = ['image/png', 'image/jpeg', 'image/webp']
 const CACHE = 'weir-page'
+/** Pictures that are kept for a reload: each tab may have one. */
+const KEPT_MAX = 8
 
 let sourceUrl = null
 
@@ -86,8 +88,10 @@ export async function pick(file, { compare, startOver }) {
 export async function remember(jobId) {
   const { held, before, file } = state
   sessionStorage.setItem('weir.job', JSON.stringify({ jobId, held, before }))
-  await caches.delete(CACHE)
   const cache = await caches.open(CACHE)
+  const kept = await cache.keys()
+  const old = kept.slice(0, Math.max(0, kept.length + 1 - KEPT_MAX))
+  await Promise.all(old.map((request) => cache.delete(request)))
   const named = { 'content-type': file.type, 'x-name': encodeURIComponent(file.name) }
   await cache.put(`/source/${jobId}`, new Response(file, { headers: named }))
 }

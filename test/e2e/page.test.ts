@@ -112,6 +112,23 @@ describeWithBrowser('the page', () => {
   )
 
   test(
+    'keeps the picture for a reload while another tab runs a job of its own',
+    async () => {
+      const context = await visit()
+      await upscaleSample()
+      const first = page
+      page = await context.newPage()
+      await upscaleSample()
+      page = first
+      await page.reload()
+      await settled()
+      expect(await naturalWidth('before')).toBeGreaterThan(0)
+      await context.close()
+    },
+    limitMs,
+  )
+
+  test(
     'gets what it missed, in order, when its connection comes back',
     async () => {
       const context = await visit()
