@@ -28,6 +28,8 @@ let resultUrl = null
 /** Submits the picture that is chosen and follows its job. */
 export async function run(compare) {
   clearNotice()
+  // There is nothing to cancel before there is a job.
+  element('cancel').disabled = true
   show('running')
   setProgress(0, 'Uploading')
   tick(performance.now())

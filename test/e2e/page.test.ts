@@ -154,6 +154,30 @@ describeWithBrowser('the page', () => {
   )
 
   test(
+    'offers to cancel once there is a job',
+    async () => {
+      const context = await visit()
+      let upload = (): void => undefined
+      const uploading = new Promise<void>((resolve) => (upload = resolve))
+      await page.route('**/v1/uploads', async (route) => {
+        await uploading
+        await route.continue()
+      })
+      await page.goto(weir!.baseUrl)
+      await page.getByRole('button', { name: 'Use the sample photo' }).click()
+      await page.getByRole('button', { name: 'Upscale ×4' }).click()
+      const cancel = page.getByRole('button', { name: 'Cancel' })
+      await cancel.waitFor()
+      expect(await cancel.isDisabled()).toBe(true)
+      upload()
+      await settled()
+      expect(complaints).toEqual([])
+      await context.close()
+    },
+    limitMs,
+  )
+
+  test(
     'says why it does not take a file that is no picture',
     async () => {
       const context = await visit({ width: 360, height: 780 })
