@@ -53,6 +53,11 @@ async function open() {
 
 function listenToButtons() {
   const onClick = (id, handler) => element(id).addEventListener('click', handler)
+  document.querySelector('.skip').addEventListener('click', (event) => {
+    // The address holds the job.
+    event.preventDefault()
+    element('stage').focus()
+  })
   onClick('sample', () => void takeSample())
   onClick('go', () => void run(compare))
   onClick('other', startOver)

@@ -178,6 +178,22 @@ describeWithBrowser('the page', () => {
   )
 
   test(
+    'keeps the job in its address when somebody skips to the picture',
+    async () => {
+      const context = await visit()
+      await upscaleSample()
+      const address = page.url()
+      expect(address).toContain('#')
+      await page.locator('.skip').focus()
+      await page.keyboard.press('Enter')
+      expect(page.url()).toBe(address)
+      expect(await page.evaluate('document.activeElement.id')).toBe('stage')
+      await context.close()
+    },
+    limitMs,
+  )
+
+  test(
     'says why it does not take a file that is no picture',
     async () => {
       const context = await visit({ width: 360, height: 780 })
