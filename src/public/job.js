@@ -80,7 +80,10 @@ export function leave() {
 /** `cancel` or `retry`. */
 export async function command(name) {
   clearNotice()
-  await weir[name](state.job.jobId).catch(showProblem)
+  await weir[name](state.job.jobId).catch((problem) => {
+    element('cancel').disabled = false
+    showProblem(problem)
+  })
 }
 
 function watch(job, compare) {

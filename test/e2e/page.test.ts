@@ -178,6 +178,28 @@ describeWithBrowser('the page', () => {
   )
 
   test(
+    'offers to cancel again when weir was not reached or refused',
+    async () => {
+      const context = await visit()
+      await page.routeWebSocket(/\/v1\/socket/, (socket) => {
+        socket.connectToServer().onMessage((message) => {
+          if (!String(message).includes('job.succeeded')) socket.send(message)
+        })
+      })
+      await page.route('**/cancel', (route) => route.fulfill({ status: 403, body: '{}' }))
+      await page.goto(weir!.baseUrl)
+      await page.getByRole('button', { name: 'Use the sample photo' }).click()
+      await page.getByRole('button', { name: 'Upscale ×4' }).click()
+      const cancel = page.getByRole('button', { name: 'Cancel' })
+      await cancel.click()
+      await page.getByText('That did not work').waitFor()
+      expect(await cancel.isEnabled()).toBe(true)
+      await context.close()
+    },
+    limitMs,
+  )
+
+  test(
     'keeps the job in its address when somebody skips to the picture',
     async () => {
       const context = await visit()
