@@ -49,6 +49,8 @@ export async function callWeir(caller: Caller, path: string, request: Request = 
       ...headers,
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    // Fetch would follow with a GET, whose answer looks like success.
+    redirect: method === 'GET' ? 'follow' : 'manual',
     ...(signal ? { signal } : {}),
   }).catch(() => null)
   if (response === null) throw new WeirAway(`weir does not answer at ${baseUrl}; is it running?`)

@@ -1,0 +1,30 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { askWeir } from '../../../src/cli/api.ts'
+import { json, playReplies } from '../../support/scripted-server.ts'
+import type { Reply, ScriptedServer } from '../../support/scripted-server.ts'
+
+const before = { ...process.env }
+let server: ScriptedServer | undefined
+
+beforeEach(() => {
+  process.env['WEIR_API_KEY'] = 'weir_live_key'
+})
+
+afterEach(async () => {
+  process.env = { ...before }
+  await server?.close()
+})
+
+async function play(path: string, ...replies: readonly Reply[]): Promise<ScriptedServer> {
+  server = await playReplies(...replies)
+  process.env['WEIR_URL'] = `${server.url}${path}`
+  return server
+}
+
+test('a command that is redirected fails: it would become a question', async () => {
+  const moved: Reply = (response) => response.writeHead(301, { location: '/v1/jobs' }).end()
+  const { asked } = await play('', moved, json(200, { items: [] }))
+  const submitted = askWeir('key', '/v1/jobs', { method: 'POST', body: {} })
+  await expect(submitted).rejects.toThrow('weir refused with 301')
+  expect(asked).toHaveLength(1)
+})
