@@ -63,8 +63,13 @@ export async function callWeir(caller: Caller, path: string, request: Request = 
 
 /** The JSON of one request. @throws CliError */
 export async function askWeir(caller: Caller, path: string, request: Request = {}) {
-  const answer: unknown = await (await callWeir(caller, path, request)).json()
-  return answer
+  const response = await callWeir(caller, path, request)
+  try {
+    const answer: unknown = await response.json()
+    return answer
+  } catch {
+    throw new CliError(`What ${response.url} answers is not weir's, or did not arrive whole.`)
+  }
 }
 
 /** The member of an answer at a dotted path. */

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { askWeir } from '../../../src/cli/api.ts'
+import { CliError } from '../../../src/cli/command.ts'
 import { json, playReplies } from '../../support/scripted-server.ts'
 import type { Reply, ScriptedServer } from '../../support/scripted-server.ts'
 
@@ -27,4 +28,11 @@ test('a command that is redirected fails: it would become a question', async () 
   const submitted = askWeir('key', '/v1/jobs', { method: 'POST', body: {} })
   await expect(submitted).rejects.toThrow('weir refused with 301')
   expect(asked).toHaveLength(1)
+})
+
+test('an answer that is none of weir’s is told as that', async () => {
+  const { url } = await play('', (response) => response.writeHead(200).end('<h1>Sign in</h1>'))
+  const asked = askWeir('key', '/v1/jobs/j1')
+  await expect(asked).rejects.toBeInstanceOf(CliError)
+  await expect(asked).rejects.toThrow(`What ${url}/v1/jobs/j1 answers is not weir's`)
 })
