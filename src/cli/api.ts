@@ -41,7 +41,7 @@ function isHttpUrl(text: string): boolean {
 export async function callWeir(caller: Caller, path: string, request: Request = {}) {
   const { baseUrl, token } = accessOf(caller)
   const { method = 'GET', body, headers, signal } = request
-  const response = await fetch(new URL(path, baseUrl), {
+  const response = await fetch(`${baseUrl.replace(/\/+$/, '')}${path}`, {
     method,
     headers: {
       authorization: `Bearer ${token}`,

@@ -36,3 +36,9 @@ test('an answer that is none of weir’s is told as that', async () => {
   await expect(asked).rejects.toBeInstanceOf(CliError)
   await expect(asked).rejects.toThrow(`What ${url}/v1/jobs/j1 answers is not weir's`)
 })
+
+test.each(['/below/weir', '/below/weir/'])('weir may live below %s', async (path) => {
+  const { asked } = await play(path, json(200, {}))
+  await askWeir('key', '/v1/jobs/j1')
+  expect(asked.map((each) => each.path)).toEqual(['/below/weir/v1/jobs/j1'])
+})
