@@ -75,7 +75,8 @@ async function runCommand(command: Command, words: readonly string[]): Promise<n
   try {
     const options = command.options ?? {}
     const { positionals, values } = parseWords(words, options)
-    const most = command.usage.match(/<[^>]+>(?!\])/g)?.length ?? 0
+    // What stands behind a flag is its value.
+    const most = command.usage.match(/(?<!--[a-z-]+ )<[^>]+>/g)?.length ?? 0
     if (positionals.length > most && !command.usage.includes('…')) {
       throw new UsageError(`\`${String(positionals[most])}\` is one argument too many.`)
     }

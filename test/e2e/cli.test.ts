@@ -145,6 +145,9 @@ test('what cannot be done is one sentence and an exit code', async () => {
   expect((await run(['job', 'why'])).stderr).toMatch(/^<jobId> is missing\.\nUsage: weir job why/)
   const wrong = await run(['job', 'submit', 'sandbox.run', '--nope'])
   expect(wrong).toMatchObject({ code: 2, stdout: '' })
+  const torn = await run(['org', 'grant', 'x', '500', '000', '--reason', 'welcome'])
+  expect(torn.code).toBe(2)
+  expect(torn.stderr).toMatch(/^`000` is one argument too many\./)
 })
 
 test('looks into the database of a weir that is not running, and stops it again', async () => {
