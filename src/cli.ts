@@ -104,7 +104,11 @@ function isForTheUser(error: unknown): error is Error {
 
 // Whoever reads the output may leave before the end, as `head` does. What a command has opened it
 // closes, when it is told.
-process.stdout.on('error', () => {
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') {
+    process.stderr.write(`The output cannot be written: ${error.message}\n`)
+    process.exit(1)
+  }
   if (process.listenerCount('SIGPIPE') > 0) process.emit('SIGPIPE')
   else process.exit(0)
 })

@@ -2,7 +2,7 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, afterAll, expect, test } from '@jest/globals'
-import { runCli } from '../support/cli.ts'
+import { runCli, runCliInto } from '../support/cli.ts'
 import { Client, newOrg, sandbox } from '../support/client.ts'
 import { waitFor } from '../support/wait-for.ts'
 import { receiveWebhooks, type WebhookReceiver } from '../support/webhook-receiver.ts'
@@ -148,6 +148,14 @@ test('what cannot be done is one sentence and an exit code', async () => {
   const torn = await run(['org', 'grant', 'x', '500', '000', '--reason', 'welcome'])
   expect(torn.code).toBe(2)
   expect(torn.stderr).toMatch(/^`000` is one argument too many\./)
+})
+
+const testWithFullDisk = existsSync('/dev/full') ? test : test.skip
+
+testWithFullDisk('an output that cannot be written is a failure', () => {
+  const { code, stderr } = runCliInto('/dev/full', ['help'])
+  expect(stderr).toMatch(/^The output cannot be written: ENOSPC/)
+  expect(code).toBe(1)
 })
 
 test('looks into the database of a weir that is not running, and stops it again', async () => {

@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Weir } from './weir.ts'
 
@@ -25,4 +26,19 @@ export async function runCli(
       resolve({ code, stdout, stderr })
     })
   })
+}
+
+/** The same, with its output going into a file. */
+export function runCliInto(file: string, words: readonly string[]): Omit<Ran, 'stdout'> {
+  const output = openSync(file, 'w')
+  try {
+    const { status, stderr } = spawnSync(process.execPath, [program, ...words], {
+      stdio: ['ignore', output, 'pipe'],
+      encoding: 'utf8',
+      timeout: limitMs,
+    })
+    return { code: status ?? -1, stderr }
+  } finally {
+    closeSync(output)
+  }
 }
