@@ -13,6 +13,8 @@ import type { DisableEndpoint } from './disable-endpoint.ts'
 
 const inFlightMax = 50
 const perHostMax = 5
+/** Of those in flight: an org whose receivers are all slow leaves room for the others. */
+const perOrgMax = 40
 // A poll of an empty table is one index probe; wake() makes the common case faster than this.
 const pollMs = 500
 // Must outlast one attempt, which the transport ends after 15 s, and the writing of its outcome.
@@ -54,6 +56,7 @@ export type WebhookSenderOptions = {
 /** An attempt under way. Each has its own controller: one signal would collect 50 listeners. */
 type InFlight = {
   readonly host: string
+  readonly orgId: string
   readonly cut: AbortController
   readonly work: Promise<void>
 }
@@ -121,7 +124,8 @@ export class WebhookSender {
     const limit = inFlightMax - this.#inFlight.size
     if (limit === 0) return []
     const { store, clock, report } = this.#options
-    const inFlightByHost = this.#inFlightByHost()
+    const inFlightByHost = this.#inFlightBy(({ host }) => host)
+    const inFlightByOrg = this.#inFlightBy(({ orgId }) => orgId)
     try {
       return await store.claimDue({
         nowMs: clock.now(),
@@ -129,6 +133,8 @@ export class WebhookSender {
         leaseMs,
         perHostMax,
         inFlightByHost,
+        perOrgMax,
+        inFlightByOrg,
       })
     } catch (error) {
       report({ type: 'store_failed', error })
@@ -136,9 +142,11 @@ export class WebhookSender {
     }
   }
 
-  #inFlightByHost(): ReadonlyMap<string, number> {
+  #inFlightBy(keyOf: (attempt: InFlight) => string): ReadonlyMap<string, number> {
     const counts = new Map<string, number>()
-    for (const { host } of this.#inFlight) counts.set(host, (counts.get(host) ?? 0) + 1)
+    for (const attempt of this.#inFlight) {
+      counts.set(keyOf(attempt), (counts.get(keyOf(attempt)) ?? 0) + 1)
+    }
     return counts
   }
 
@@ -150,7 +158,8 @@ export class WebhookSender {
       this.#inFlight.delete(attempt)
       this.wake()
     })
-    const attempt: InFlight = { host: delivery.host, cut, work }
+    const { host, orgId } = delivery
+    const attempt: InFlight = { host, orgId, cut, work }
     this.#inFlight.add(attempt)
   }
 

@@ -35,6 +35,9 @@ export type DeliveryClaim = {
   readonly perHostMax: number
   /** How many deliveries the caller has under way by host. */
   readonly inFlightByHost: ReadonlyMap<string, number>
+  /** At most so many deliveries of one org at once: its receivers may all be slow. */
+  readonly perOrgMax: number
+  readonly inFlightByOrg: ReadonlyMap<string, number>
 }
 
 /** How an attempt ended. `httpStatus` is null when there was no answer. */

@@ -33,18 +33,16 @@ export class MemoryDeliveryStore extends DeliveryStore {
   }
 
   override async claimDue(claim: DeliveryClaim): Promise<readonly ClaimedDelivery[]> {
-    const placeByHost = new Map(claim.inFlightByHost)
+    const { inFlightByHost, perHostMax, inFlightByOrg, perOrgMax } = claim
     const lockedUntilMs = claim.nowMs + claim.leaseMs
-    return [...this.#rows.values()]
-      .filter((row) => isDue(row, claim.nowMs))
-      .sort(byTime)
-      .map((row) => {
-        const place = (placeByHost.get(row.host) ?? 0) + 1
-        placeByHost.set(row.host, place)
-        return { row, place }
-      })
-      .filter(({ place }) => place <= claim.perHostMax)
-      .sort((left, right) => left.place - right.place || byTime(left.row, right.row))
+    const due = [...this.#rows.values()].filter((row) => isDue(row, claim.nowMs)).sort(byTime)
+    const placed = numbered(due, ({ host }) => host, inFlightByHost)
+      .filter(({ number }) => number <= perHostMax)
+      .sort(byNumber)
+      .map(({ row }) => row)
+    return numbered(placed, ({ orgId }) => orgId, inFlightByOrg)
+      .filter(({ number }) => number <= perOrgMax)
+      .sort(byNumber)
       .slice(0, claim.limit)
       .map(({ row }) => ({ ...row, lockedUntilMs }))
       .sort(byTime)
@@ -118,6 +116,26 @@ export class MemoryDeliveryStore extends DeliveryStore {
     if (row === undefined || row.lockedUntilMs !== claimed.lockedUntilMs) return null
     return row.status === 'pending' ? row : null
   }
+}
+
+type Numbered = { readonly row: Row; readonly number: number }
+
+/** Rows with their number among those of one key, beyond what is under way of it. */
+function numbered(
+  rows: readonly Row[],
+  keyOf: (row: Row) => string,
+  inFlight: ReadonlyMap<string, number>,
+): Numbered[] {
+  const last = new Map(inFlight)
+  return rows.map((row) => {
+    const number = (last.get(keyOf(row)) ?? 0) + 1
+    last.set(keyOf(row), number)
+    return { row, number }
+  })
+}
+
+function byNumber(left: Numbered, right: Numbered): number {
+  return left.number - right.number || byTime(left.row, right.row)
 }
 
 function isDue(row: Row, nowMs: number): boolean {

@@ -20,7 +20,8 @@ const enqueueSql = `
     AS given (id, org, job, endpoint, url, type, sequence, body, at)
   ON CONFLICT (delivery_id) DO NOTHING`
 
-// $1 now, $2 limit, $3 lock until, $4 at most per host, $5 under way as {"host": count}
+// $1 now, $2 limit, $3 lock until, $4 at most per host, $5 under way as {"host": count}, $6 at most
+// per org, $7 under way as {"org": count}
 //
 // `recipient` jumps along the index from one host with pending rows to the next; of each host only
 // as many rows are read as it has room for. A backlog therefore costs nothing, and no statistics
@@ -42,9 +43,9 @@ const claimSql = `
   ), room AS (
     SELECT host, coalesce(($5::jsonb ->> host)::int, 0) AS taken FROM recipient
   ), placed AS (
-    SELECT due.delivery_id, due.next_attempt_at, room.taken + due.number AS place
+    SELECT due.delivery_id, due.org_id, due.next_attempt_at, room.taken + due.number AS place
     FROM room CROSS JOIN LATERAL (
-      SELECT delivery_id, next_attempt_at,
+      SELECT delivery_id, org_id, next_attempt_at,
         row_number() OVER (ORDER BY next_attempt_at, delivery_id) AS number
       FROM webhook_outbox
       WHERE status = 'pending' AND host = room.host AND next_attempt_at <= $1
@@ -52,12 +53,18 @@ const claimSql = `
       ORDER BY next_attempt_at, delivery_id
       LIMIT greatest($4::int - room.taken, 0)
     ) AS due
+  ), ranked AS (
+    SELECT delivery_id, next_attempt_at,
+      coalesce(($7::jsonb ->> org_id)::int, 0) + row_number() OVER (
+        PARTITION BY org_id ORDER BY place, next_attempt_at, delivery_id
+      ) AS rank
+    FROM placed
   ), taken AS (
     SELECT delivery.delivery_id
-    FROM webhook_outbox AS delivery JOIN placed USING (delivery_id)
-    WHERE delivery.status = 'pending' AND delivery.next_attempt_at <= $1
+    FROM webhook_outbox AS delivery JOIN ranked USING (delivery_id)
+    WHERE rank <= $6 AND delivery.status = 'pending' AND delivery.next_attempt_at <= $1
       AND (delivery.locked_until IS NULL OR delivery.locked_until <= $1)
-    ORDER BY place, placed.next_attempt_at, delivery_id
+    ORDER BY rank, ranked.next_attempt_at, delivery_id
     LIMIT $2
     FOR UPDATE OF delivery SKIP LOCKED
   )
@@ -176,6 +183,8 @@ export class PostgresDeliveryStore extends DeliveryStore {
       new Date(claim.nowMs + claim.leaseMs),
       claim.perHostMax,
       JSON.stringify(Object.fromEntries(claim.inFlightByHost)),
+      claim.perOrgMax,
+      JSON.stringify(Object.fromEntries(claim.inFlightByOrg)),
     ])
     // UPDATE returns rows in no order.
     return rows

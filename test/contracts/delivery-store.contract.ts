@@ -40,6 +40,8 @@ const claimAt = (nowMs: number, change: Partial<DeliveryClaim> = {}): DeliveryCl
   leaseMs,
   perHostMax: 100,
   inFlightByHost: new Map(),
+  perOrgMax: 500,
+  inFlightByOrg: new Map(),
   ...change,
 })
 
@@ -216,6 +218,38 @@ function fairness(given: () => DeliveryStore): void {
       await given().enqueue([...many, toHost(nowMs + 1, 'few')])
       const claimed = await given().claimDue(claimAt(nowMs + 1, { limit: 3 }))
       expect(countByHost(claimed)).toEqual({ 'many.example.com': 2, 'few.example.com': 1 })
+      await finishAll(given(), [...claimed, ...(await given().claimDue(claimAt(nowMs + 1)))])
+    })
+  })
+
+  describe('fairness between orgs', () => {
+    /** One org with a receiver for each of its deliveries, and another one that comes later. */
+    async function crowd(nowMs: number) {
+      const many = Array.from({ length: 8 }, (_, n) => toHost(nowMs, `many-${n}`))
+      await given().enqueue([...many, { ...toHost(nowMs + 1, 'few'), orgId: 'org-2' }])
+    }
+
+    const countByOrg = (claimed: readonly ClaimedDelivery[]) => {
+      const count = (org: string): number => claimed.filter(({ orgId }) => orgId === org).length
+      return [count('org-1'), count('org-2')]
+    }
+
+    test('a claim takes so many of one org at most, those under way included', async () => {
+      const nowMs = newDay()
+      await crowd(nowMs)
+      const inFlightByOrg = new Map([['org-1', 2]])
+      const claimed = await given().claimDue(claimAt(nowMs + 1, { perOrgMax: 5, inFlightByOrg }))
+      expect(countByOrg(claimed)).toEqual([3, 1])
+      const rest = await given().claimDue(claimAt(nowMs + 1))
+      expect(countByOrg(rest)).toEqual([5, 0])
+      await finishAll(given(), [...claimed, ...rest])
+    })
+
+    test('orgs take turns when there is not room for all, whatever hosts they have', async () => {
+      const nowMs = newDay()
+      await crowd(nowMs)
+      const claimed = await given().claimDue(claimAt(nowMs + 1, { limit: 3 }))
+      expect(countByOrg(claimed)).toEqual([2, 1])
       await finishAll(given(), [...claimed, ...(await given().claimDue(claimAt(nowMs + 1)))])
     })
   })
