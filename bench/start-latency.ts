@@ -72,6 +72,7 @@ export function signalTap(): SignalTap {
         if (kind === 'started') startedMs = performance.now()
         if (kind !== 'succeeded') return
         clearTimeout(late)
+        if (Number.isNaN(startedMs)) reject(new Error('the start of a job was not pushed'))
         resolve({ startedMs, succeededMs: performance.now() })
       }
     })

@@ -94,7 +94,8 @@ function checkTime(timestamp: string, now: Date, toleranceSeconds: number): void
   if (Number.isNaN(ageSeconds)) {
     throw new WebhookError('incomplete', 'The time of the webhook is none.')
   }
-  if (ageSeconds > toleranceSeconds) {
+  // A tolerance that is no number lets nothing pass.
+  if (!(ageSeconds <= toleranceSeconds)) {
     throw new WebhookError('too_old', `The webhook is ${Math.round(ageSeconds)} seconds old.`)
   }
   if (-ageSeconds > toleranceSeconds) {

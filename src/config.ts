@@ -208,7 +208,9 @@ export function loadSecretKey(home: string): Uint8Array {
 function createSecretKey(home: string, file: string): void {
   mkdirSync(home, { recursive: true })
   const draft = `${file}.${randomBytes(6).toString('hex')}`
-  writeFileSync(draft, `${randomBytes(secretKeyBytes).toString('base64')}\n`, { mode: 0o600 })
+  const text = `${randomBytes(secretKeyBytes).toString('base64')}\n`
+  // Whatever it signs and seals is lost with it: it is on the disk before it is used.
+  writeFileSync(draft, text, { mode: 0o600, flush: true })
   try {
     // A link, unlike a rename, never replaces the key that another process has just put there.
     linkSync(draft, file)

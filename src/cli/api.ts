@@ -1,9 +1,14 @@
+import { randomUUID } from 'node:crypto'
 import { readConfig } from '../config.ts'
 import { readDevFile } from '../supervisor/dev-file.ts'
-import { CliError } from './command.ts'
+import { CliError, option } from './command.ts'
+import type { Given } from './command.ts'
 
 /** weir is not there, or cannot answer right now. */
 export class WeirAway extends CliError {}
+
+/** What came was not from weir, or only a part of it. */
+class StrangeAnswer extends CliError {}
 
 /** As whom a command calls the api. */
 export type Caller = 'key' | 'admin'
@@ -68,7 +73,23 @@ export async function askWeir(caller: Caller, path: string, request: Request = {
     const answer: unknown = await response.json()
     return answer
   } catch {
-    throw new CliError(`What ${response.url} answers is not weir's, or did not arrive whole.`)
+    throw new StrangeAnswer(`What ${response.url} answers is not weir's, or did not arrive whole.`)
+  }
+}
+
+/**
+ * The JSON of a POST that is done once, however often it is sent with the same `--idempotency-key`.
+ *
+ * @throws CliError which names the key, when nobody knows whether it was done
+ */
+export async function askOnce(caller: Caller, path: string, body: unknown, given: Given) {
+  const key = option(given, 'idempotency-key') ?? randomUUID()
+  const headers = { 'idempotency-key': key }
+  try {
+    return await askWeir(caller, path, { method: 'POST', body, headers })
+  } catch (error) {
+    if (!(error instanceof WeirAway || error instanceof StrangeAnswer)) throw error
+    throw new CliError(`${error.message} To repeat it safely add --idempotency-key ${key}`)
   }
 }
 

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import { askWeir, callWeir, memberAt, textAt, WeirAway } from './api.ts'
+import { askOnce, askWeir, callWeir, memberAt, textAt, WeirAway } from './api.ts'
 import { argument, isSet, option, say, UsageError } from './command.ts'
 import type { Command, Given } from './command.ts'
 import { why } from './job-why.ts'
@@ -66,9 +65,7 @@ async function submit(given: Given): Promise<number> {
     ...(priority === undefined ? {} : { priority }),
     ...(url === undefined ? {} : { webhook: { url } }),
   }
-  const key = option(given, 'idempotency-key') ?? randomUUID()
-  const headers = { 'idempotency-key': key }
-  const job = await askWeir('key', '/v1/jobs', { method: 'POST', body, headers })
+  const job = await askOnce('key', '/v1/jobs', body, given)
   const jobId = textAt(job, 'jobId') ?? ''
   say(jobId)
   return isSet(given, 'watch') ? watch(jobId) : 0

@@ -1,4 +1,4 @@
-import { askWeir, memberAt, textAt } from './api.ts'
+import { askOnce, askWeir, memberAt, textAt } from './api.ts'
 import { argument, isSet, option, say, UsageError } from './command.ts'
 import type { Command, Given } from './command.ts'
 
@@ -13,12 +13,13 @@ export const orgCommands: readonly Command[] = [
   },
   {
     name: 'org grant',
-    usage: '<orgId> <microcredits> --reason <text> [--kind promo]',
+    usage: '<orgId> <microcredits> --reason <text> [--kind promo] [--idempotency-key <key>]',
     summary: 'Gives credits to an organisation.',
     options: {
       reason: { type: 'string' },
       kind: { type: 'string' },
       'expires-at': { type: 'string' },
+      'idempotency-key': { type: 'string' },
     },
     run: grant,
   },
@@ -56,7 +57,7 @@ async function grant(given: Given): Promise<number> {
   const expiresAt = option(given, 'expires-at')
   const kind = option(given, 'kind') ?? 'promo'
   const body = { amount, kind, reason, ...(expiresAt === undefined ? {} : { expiresAt }) }
-  const answer = await askWeir('admin', pathOf(orgId, '/grants'), { method: 'POST', body })
+  const answer = await askOnce('admin', pathOf(orgId, '/grants'), body, given)
   say(`Granted ${amount} micro-credits: ${textAt(answer, 'grantId') ?? ''}`.trimEnd())
   return 0
 }

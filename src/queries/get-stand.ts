@@ -46,8 +46,9 @@ const holdsStatement = `
   FROM credit_hold WHERE is_open`
 
 const driftStatement = `
-  SELECT coalesce(sum(abs(b.held - coalesce(h.remaining, 0))), 0)::float8 AS "driftMicro"
-  FROM account_balance b LEFT JOIN (
+  SELECT coalesce(sum(abs(coalesce(b.held, 0) - coalesce(h.remaining, 0))), 0)::float8
+    AS "driftMicro"
+  FROM account_balance b FULL JOIN (
     SELECT org_id, sum(remaining) AS remaining FROM credit_hold WHERE is_open GROUP BY org_id
   ) h USING (org_id)`
 

@@ -35,13 +35,16 @@ export function keepRole(options: RoleKeeperOptions): RoleKeeper {
   let isReady = false
 
   const runOnce = async (): Promise<string> => {
-    child = spawnRole(options)
-    child.on('message', (message) => {
+    const started = spawnRole(options)
+    child = started
+    started.on('message', (message) => {
+      // What a process said last may be heard when it has ended.
+      if (child !== started) return
       isReady ||= isReadyMessage(message)
       options.onChange()
     })
     options.onChange()
-    const end = await endOf(child)
+    const end = await endOf(started)
     child = undefined
     isReady = false
     options.onChange()

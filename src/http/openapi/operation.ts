@@ -59,7 +59,7 @@ function headerRefs(names: readonly HeaderName[]): Readonly<Record<string, Refer
 
 /** What routes refuse that have a body, a parameter, a key and so on. */
 function usualCodes(route: Route): readonly UsualCode[] {
-  const { access, body, path } = route
+  const { access, body, method, path } = route
   const isKnown = access !== 'public'
   const takesJson = body !== undefined && isKnown
   return [
@@ -67,7 +67,9 @@ function usualCodes(route: Route): readonly UsualCode[] {
     ...(isKnown ? (['unauthenticated', 'forbidden'] as const) : []),
     ...(path.includes('{') && isKnown ? (['not_found'] as const) : []),
     ...(isRepeatable(route) ? (['idempotency_in_flight', 'idempotency_mismatch'] as const) : []),
-    ...(takesJson ? (['too_large', 'unsupported_media_type'] as const) : []),
+    ...(takesJson ? (['too_large'] as const) : []),
+    // A body that nobody asked for is looked at too.
+    ...(takesJson || (isKnown && method !== 'get') ? (['unsupported_media_type'] as const) : []),
     ...(isKnown ? (['internal', 'unavailable'] as const) : []),
   ]
 }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
-import { askWeir } from '../../../src/cli/api.ts'
+import { askOnce, askWeir } from '../../../src/cli/api.ts'
 import { CliError } from '../../../src/cli/command.ts'
 import { json, playReplies } from '../../support/scripted-server.ts'
 import type { Reply, ScriptedServer } from '../../support/scripted-server.ts'
@@ -41,4 +41,18 @@ test.each(['/below/weir', '/below/weir/'])('weir may live below %s', async (path
   const { asked } = await play(path, json(200, {}))
   await askWeir('key', '/v1/jobs/j1')
   expect(asked.map((each) => each.path)).toEqual(['/below/weir/v1/jobs/j1'])
+})
+
+test('what may have been done is repeated with the key that is told', async () => {
+  const lost: Reply = (response) => response.destroy()
+  const { asked } = await play('', lost, json(503, {}), json(201, { jobId: 'j1' }))
+  const submit = (options: Readonly<Record<string, unknown>>) =>
+    askOnce('key', '/v1/jobs', {}, { positionals: [], options })
+  await expect(submit({})).rejects.toThrow('does not answer')
+  const key = String(asked[0]?.headers['idempotency-key'])
+  await expect(submit({ 'idempotency-key': key })).rejects.toThrow(
+    `To repeat it safely add --idempotency-key ${key}`,
+  )
+  expect(await submit({ 'idempotency-key': key })).toEqual({ jobId: 'j1' })
+  expect(asked.map(({ headers }) => headers['idempotency-key'])).toEqual([key, key, key])
 })

@@ -91,6 +91,7 @@ test.each<[string, Change, WebhookError['reason']]>([
     'too_new',
   ],
   ['what is older than you allow', { options: older(11, 10) }, 'too_old'],
+  ['anything when what you allow is no number', { options: older(0, Number.NaN) }, 'too_old'],
 ])('refuses %s', async (_what, change, reason) => {
   const refused = verify(change)
   await expect(refused).rejects.toBeInstanceOf(WebhookError)
