@@ -3,6 +3,7 @@ import shared from '@eventstore/db-client/generated/shared_pb.js'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
 import type { CarriedEvent, NewEvent, RecordedEvent } from '../../domain/envelope.ts'
 import { EventStore, readCountMax, UnknownOutcome } from '../../domain/ports/event-store.ts'
+import { Turns } from '../../domain/turns.ts'
 import { assertReadable, encodeAppend } from '../event-text.ts'
 import type { EventText } from '../event-text.ts'
 import { AppendLane } from './append-lane.ts'
@@ -13,7 +14,6 @@ import { ConnectionClosed } from './errors.ts'
 import { noPosition, ourEvent } from './our-event.ts'
 import { readOptions, readRecorded } from './read.ts'
 import { RecentEvents } from './recent-events.ts'
-import { Turns } from './turns.ts'
 
 /** A server takes 100 calls per connection; some are subscriptions and the lane of appends. */
 const readsInFlightMax = 64

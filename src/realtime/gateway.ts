@@ -6,6 +6,7 @@ import { accountStream } from '../../domain/account/account.ts'
 import { requireAdmission } from '../../domain/account/standing.ts'
 import { DomainError } from '../../domain/errors.ts'
 import type { JobEventView } from '../../domain/job/job-view.ts'
+import { Turns } from '../../domain/turns.ts'
 import { Authenticator } from '../http/authenticator.ts'
 import type { Tenant } from '../http/authenticator.ts'
 import { tokenLengthMax } from '../http/credentials.ts'
@@ -15,7 +16,7 @@ import type { Runtime } from '../runtime.ts'
 import { Channels } from './channels.ts'
 import { openJobSubscription } from './job-subscription.ts'
 import { frameBytesMax, introductionMs, subscriptionsMax } from './socket-limits.ts'
-import { RequestBudget, SocketsByOrg, Turns, Unread } from './socket-limits.ts'
+import { readsMax, RequestBudget, SocketsByOrg, Unread } from './socket-limits.ts'
 
 /** Keys of open sockets are looked at again this often, ms: a revoked one ends its sockets. */
 const recheckMs = 3_000
@@ -120,7 +121,14 @@ export class Gateway {
     this.#limit(socket)
     const unread = unreadOf(socket)
     const client: Client = {
-      ...{ socket, principal, channels: new Map(), asks: new Set(), turns: new Turns(), unread },
+      ...{
+        socket,
+        principal,
+        channels: new Map(),
+        asks: new Set(),
+        turns: new Turns(readsMax),
+        unread,
+      },
       emit: emitter(socket, unread),
     }
     socket.on('subscribe', (request: unknown, ack: unknown) => {
@@ -169,7 +177,7 @@ export class Gateway {
     const ask: Ask = { ...readRequest(request), isOver: false }
     asks.add(ask)
     try {
-      await turns.run(async () => {
+      await turns.take(async () => {
         const answer = await this.#join(client, ask)
         if (!isAck(ack)) return
         unread.add()

@@ -16,7 +16,7 @@ const requestsPerSecond = 50
 /** A socket that was refused so often is cut off; one refusal is forgiven per fill. */
 const refusalsMax = 500
 /** Subscriptions of one socket that are read from the log at the same time; others wait. */
-const readsMax = 8
+export const readsMax = 8
 /** Messages that wait for a client that does not read, until it is cut off. */
 const unreadMax = 5_000
 
@@ -48,25 +48,6 @@ export class RequestBudget {
   /** Refusals do not impress it. */
   get isAbused(): boolean {
     return this.#refusals > refusalsMax
-  }
-}
-
-/** Lets a few run at the same time, and the others one after the other. */
-export class Turns {
-  #running = 0
-  readonly #waiting: (() => void)[] = []
-
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#running >= readsMax) await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    else this.#running += 1
-    try {
-      return await work()
-    } finally {
-      const next = this.#waiting.shift()
-      // Whoever comes next takes over this place.
-      if (next) next()
-      else this.#running -= 1
-    }
   }
 }
 

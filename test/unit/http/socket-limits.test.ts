@@ -3,7 +3,6 @@ import {
   RequestBudget,
   SocketsByOrg,
   socketsOfOrgMax,
-  Turns,
   Unread,
 } from '../../../src/realtime/socket-limits.ts'
 
@@ -41,29 +40,6 @@ test('a flood that takes a while is abuse too, though some of it is let through'
   for (let ms = 0; ms < 1_000; ms += 1) if (budget.take(ms)) passed += 1
   expect(passed).toBeGreaterThan(40)
   expect(budget.isAbused).toBe(true)
-})
-
-test('eight have their turn at the same time, the others in their order', async () => {
-  const turns = new Turns()
-  const begun: number[] = []
-  const ends: (() => void)[] = []
-  const all = Array.from({ length: 20 }, (_, number) =>
-    turns.run(async () => {
-      begun.push(number)
-      await new Promise<void>((resolve) => ends.push(resolve))
-      if (number === 3) throw new Error('it failed')
-      return number
-    }),
-  )
-  const settled = Promise.allSettled(all)
-  for (let ended = 0; ended < 20; ended += 1) {
-    await Promise.resolve()
-    expect(begun.length).toBeLessThanOrEqual(ended + 8)
-    while (ends.length <= ended) await Promise.resolve()
-    ends[ended]?.()
-  }
-  expect(await settled).toHaveLength(20)
-  expect(begun).toEqual(Array.from({ length: 20 }, (_, number) => number))
 })
 
 test('a client that does not read is told from one that does', () => {
