@@ -49,14 +49,37 @@ export type LogOptions = {
 
 /** A log that has grown beyond this is put aside when its role starts, bytes. */
 const logBytesMax = 64_000_000
+/** Lines that wait because they cannot be written, bytes; newer ones are lost. */
+const waitingBytesMax = 16_000_000
+
+type Destination = ReturnType<typeof pino.destination>
 
 /** Opens the file of a role; keeps one older file beside it. */
-function openFile(folder: string, role: string) {
+function openFile(folder: string, role: string): Destination {
   const file = join(folder, `${role}.log`)
   mkdirSync(folder, { recursive: true })
   const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0
   if (size > logBytesMax) renameSync(file, `${file}.1`)
-  return pino.destination({ dest: file, sync: false })
+  return openDestination(file)
+}
+
+/** What cannot be written, as on a full disk, is tried again with each new line. */
+function openDestination(dest: string | number): Destination {
+  const maxLength = waitingBytesMax
+  // Without a least length `flush` would not try anything again.
+  const destination = pino.destination({ dest, sync: false, minLength: 1, maxLength })
+  let isFailing = false
+  const failed = (): void => void (isFailing = true)
+  // A file that cannot be opened is another matter: weir does not start.
+  destination.once('ready', () => destination.on('error', failed))
+  destination.on('write', () => (isFailing = false))
+  destination.on('drop', () => destination.flush())
+  // At the end of the process it would be tried for ever.
+  const flush = destination.flushSync.bind(destination)
+  destination.flushSync = () => {
+    if (!isFailing) flush()
+  }
+  return destination
 }
 
 /** Opens the log of a role. */
@@ -67,10 +90,7 @@ export function openLog({ role, version, level, folder }: LogOptions): Log {
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
   }
-  const logger = pino(
-    options,
-    folder === undefined ? pino.destination({ dest: 1, sync: false }) : openFile(folder, role),
-  )
+  const logger = pino(options, folder === undefined ? openDestination(1) : openFile(folder, role))
   return {
     debug: (fields, message) => logger.debug(allowed(fields), message),
     info: (fields, message) => logger.info(allowed(fields), message),
