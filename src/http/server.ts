@@ -20,6 +20,8 @@ import { versionedUrl } from './versioned-url.ts'
 
 const requestIdPattern = /^[\w.-]{1,128}$/
 const traceparentPattern = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
+/** Of a request whose sender went before the answer began, as nginx tells it. */
+const leftStatus = 499
 
 export type RunningServer = {
   /** Answers what is under way; what is still under way when the signal aborts is cut off. */
@@ -36,6 +38,7 @@ export async function startServer(runtime: Runtime): Promise<RunningServer> {
     // A URL that cannot be decoded never gets as far as the hooks and filters.
     frameworkErrors: (error, request, reply) => {
       begin(request, reply, runtime)
+      reply.raw.once('close', () => tell(request, reply, runtime))
       void sendProblem(refusalOf(error), request, reply)
     },
   })
@@ -81,30 +84,43 @@ export async function startServer(runtime: Runtime): Promise<RunningServer> {
 
 /** What holds for every request, whoever answers it. */
 function prepare(instance: FastifyInstance, runtime: Runtime): void {
-  const { clock, log, metrics } = runtime
   instance.decorateRequest('weir')
   registerBodyParsers(instance)
   instance.addHook('onRequest', (request, reply, done) => {
     begin(request, reply, runtime)
     done()
   })
-  instance.addHook('onResponse', (request, reply, done) => {
-    const { requestId, traceparent, startedAt, principal, jobId, errorCode } = request.weir
-    const orgId = principal && 'orgId' in principal ? principal.orgId : undefined
-    const apiKeyId = principal?.kind === 'key' ? principal.keyId : undefined
-    const fields = {
-      ...{ requestId, traceId: traceparent.slice(3, 35), orgId, apiKeyId },
-      ...{ route: request.routeOptions.url, method: request.method, status: reply.statusCode },
-      ...{ latencyMs: clock.now() - startedAt, jobId: jobId ?? undefined },
-      errorCode: errorCode ?? undefined,
-    }
-    log.info(fields, 'request')
-    const { route, method, status } = fields
-    metrics.answered({ route, method, status, ms: reply.elapsedTime, errorCode })
-    const failure = status >= 500 ? String(status) : null
-    request.weir.span?.end(failure, `${method} ${route ?? 'unknown'}`)
+  instance.addHook('onRequest', (request, reply, done) => {
+    // Whoever goes before the end of the answer, as readers of an event stream do, is told of too.
+    reply.raw.once('close', () => {
+      if (!reply.raw.writableFinished) tell(request, reply, runtime)
+    })
     done()
   })
+  instance.addHook('onResponse', (request, reply, done) => {
+    tell(request, reply, runtime)
+    done()
+  })
+}
+
+/** The canonical line of a request, its metrics and the end of its span. */
+function tell(request: FastifyRequest, reply: FastifyReply, runtime: Runtime): void {
+  const { clock, log, metrics } = runtime
+  const { requestId, traceparent, startedAt, principal, jobId, errorCode } = request.weir
+  const orgId = principal && 'orgId' in principal ? principal.orgId : undefined
+  const apiKeyId = principal?.kind === 'key' ? principal.keyId : undefined
+  const fields = {
+    ...{ requestId, traceId: traceparent.slice(3, 35), orgId, apiKeyId },
+    ...{ route: request.routeOptions.url, method: request.method },
+    status: reply.raw.headersSent ? reply.statusCode : leftStatus,
+    ...{ latencyMs: clock.now() - startedAt, jobId: jobId ?? undefined },
+    errorCode: errorCode ?? undefined,
+  }
+  log.info(fields, 'request')
+  const { route, method, status } = fields
+  metrics.answered({ route, method, status, ms: reply.elapsedTime, errorCode })
+  const failure = status >= 500 ? String(status) : null
+  request.weir.span?.end(failure, `${method} ${route ?? 'unknown'}`)
 }
 
 function begin(request: FastifyRequest, reply: FastifyReply, runtime: Runtime): void {
