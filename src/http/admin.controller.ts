@@ -170,7 +170,9 @@ export class AdminController {
   async retry(@Req() request: FastifyRequest, @Param('jobId') jobId: string): Promise<Answer> {
     if (!isJobId(jobId)) throw new DomainError('not_found', 'There is no such job.')
     const { state } = await this.#runtime.pipelines.jobs.load(jobStream(jobId))
-    const context = commandContext(request, existingJob(state).spec.orgId)
+    const { orgId, userId } = existingJob(state).spec
+    Object.assign(request.weir, { jobId, userId })
+    const context = commandContext(request, orgId)
     const retried = await this.#commands.execute(new RetryJob(jobId, context))
     return new Answer(202, await showJob(this.#runtime, retried))
   }

@@ -63,7 +63,9 @@ export class JobsController {
     const context = commandContext(request, tenantOf(request).orgId)
     const jobId = request.weir.subjectId
     request.weir.jobId = jobId
-    const submitted = await this.#commands.execute(new SubmitJob(jobId, jobRequest(body), context))
+    const asked = jobRequest(body)
+    request.weir.userId = asked.userId ?? null
+    const submitted = await this.#commands.execute(new SubmitJob(jobId, asked, context))
     const headers = allowanceHeaders(submitted.allowance)
     const location = `${this.#runtime.config.publicUrl}/v1/jobs/${jobId}`
     if (waitMs === null) return new Answer(202, this.#view(submitted), { location, ...headers })
@@ -108,7 +110,7 @@ export class JobsController {
   @Post(':jobId/cancel')
   @NeedsScope('jobs:write')
   async cancel(@Req() request: FastifyRequest, @Param('jobId') jobId: string): Promise<Answer> {
-    const { orgId } = (await getJob(this.#runtime, tenantOf(request), jobId)).state.spec
+    const { orgId } = (await this.#named(request, jobId)).state.spec
     const context = commandContext(request, orgId)
     const canceled = await this.#commands.execute(new CancelJob(jobId, context))
     return new Answer(202, await showJob(this.#runtime, canceled))
@@ -117,7 +119,7 @@ export class JobsController {
   @Post(':jobId/retry')
   @NeedsScope('jobs:write')
   async retry(@Req() request: FastifyRequest, @Param('jobId') jobId: string): Promise<Answer> {
-    const { orgId } = (await getJob(this.#runtime, tenantOf(request), jobId)).state.spec
+    const { orgId } = (await this.#named(request, jobId)).state.spec
     const context = commandContext(request, orgId)
     const retried = await this.#commands.execute(new RetryJob(jobId, context))
     return new Answer(202, await showJob(this.#runtime, retried))
@@ -131,7 +133,7 @@ export class JobsController {
     @Param('jobId') jobId: string,
     @Query() query: QueryParams,
   ): Promise<unknown> {
-    const { state, revision } = await getJob(this.#runtime, tenantOf(request), jobId)
+    const { state, revision } = await this.#named(request, jobId)
     if (!(request.headers.accept ?? '').includes('text/event-stream')) {
       return listJobEvents(this.#runtime, jobId, query)
     }
@@ -146,7 +148,7 @@ export class JobsController {
   @Get(':jobId/result')
   @OpenToClients('jobs:read')
   async result(@Req() request: FastifyRequest, @Param('jobId') jobId: string): Promise<Answer> {
-    const { state } = await getJob(this.#runtime, tenantOf(request), jobId)
+    const { state } = await this.#named(request, jobId)
     if (!isFinished(state.status)) {
       throw new DomainError('conflict', `The job is ${state.status}; it has no result yet.`)
     }
@@ -161,8 +163,15 @@ export class JobsController {
   }
 
   async #fresh(request: FastifyRequest, jobId: string): Promise<JobView> {
+    return showJob(this.#runtime, await this.#named(request, jobId))
+  }
+
+  /** The job as it is now; the line of the request tells of it. @throws DomainError `not_found` */
+  async #named(request: FastifyRequest, jobId: string): Promise<Loaded<Job>> {
     request.weir.jobId = jobId
-    return showJob(this.#runtime, await getJob(this.#runtime, tenantOf(request), jobId))
+    const job = await getJob(this.#runtime, tenantOf(request), jobId)
+    request.weir.userId = job.state.spec.userId
+    return job
   }
 }
 

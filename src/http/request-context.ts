@@ -18,6 +18,8 @@ export type RequestContext = {
   subjectId: string
   /** For the canonical log line. */
   jobId: string | null
+  /** The customer's user whose job it is; for the same line. */
+  userId: string | null
   errorCode: string | null
 }
 

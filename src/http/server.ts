@@ -107,6 +107,7 @@ function prepare(instance: FastifyInstance, runtime: Runtime): void {
 function tell(request: FastifyRequest, reply: FastifyReply, runtime: Runtime): void {
   const { clock, log, metrics } = runtime
   const { requestId, traceparent, startedAt, principal, jobId, errorCode } = request.weir
+  const user = request.weir.userId ?? (principal?.kind === 'client' ? principal.userId : null)
   const orgId = principal && 'orgId' in principal ? principal.orgId : undefined
   const apiKeyId = principal?.kind === 'key' ? principal.keyId : undefined
   const fields = {
@@ -114,6 +115,7 @@ function tell(request: FastifyRequest, reply: FastifyReply, runtime: Runtime): v
     ...{ route: request.routeOptions.url, method: request.method },
     status: reply.raw.headersSent ? reply.statusCode : leftStatus,
     ...{ latencyMs: clock.now() - startedAt, jobId: jobId ?? undefined },
+    userId: user ?? undefined,
     errorCode: errorCode ?? undefined,
   }
   log.info(fields, 'request')
@@ -144,6 +146,7 @@ function contextOf(request: FastifyRequest, runtime: Runtime): FastifyRequest['w
     principal: null,
     subjectId: ids.next(),
     jobId: null,
+    userId: null,
     errorCode: null,
   }
 }

@@ -33,3 +33,28 @@ test('a path that cannot be decoded has its line in the log', async () => {
   const line = { msg: 'request', method: 'GET', status, errorCode: 'invalid_request' }
   expect(await lineOf('r-path')).toMatchObject(line)
 })
+
+test('the line of a request about a job names the job and its user', async () => {
+  const { api } = await used.newOrg({ credits: 1_000_000n })
+  const about = async (requestId: string, path: string, body?: unknown): Promise<unknown> => {
+    await api.call(body === undefined ? 'GET' : 'POST', path, {
+      headers: { 'x-request-id': requestId },
+      body,
+    })
+    return await lineOf(requestId)
+  }
+  const userId = 'user-of-a-job'
+  const later = { userId, runAt: '2099-01-01T00:00:00Z' }
+  const { jobId } = await api.submit(sandbox({}, later), { 'x-request-id': 'r-submit' })
+  const line = { msg: 'request', jobId, userId }
+  expect(await lineOf('r-submit')).toMatchObject(line)
+  for (const part of ['', '/events', '/result']) {
+    expect(await about(`r-get${part.replace('/', '-')}`, `/v1/jobs/${jobId}${part}`)).toMatchObject(
+      line,
+    )
+  }
+  expect(await about('r-cancel', `/v1/jobs/${jobId}/cancel`, {})).toMatchObject(line)
+  expect(await about('r-retry', `/v1/jobs/${jobId}/retry`, {})).toMatchObject(line)
+  const refused = await about('r-refused', '/v1/jobs', sandbox({ steps: 900 }, { userId }))
+  expect(refused).toMatchObject({ userId, errorCode: 'insufficient_credits' })
+})

@@ -54,6 +54,7 @@ function requestContext(): RequestContext {
     principal: null,
     subjectId: '',
     jobId: null,
+    userId: null,
     errorCode: null,
     span: null,
   }
