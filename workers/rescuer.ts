@@ -153,10 +153,10 @@ export class Rescuer {
 
   #context(state: JobState, ...cause: readonly string[]) {
     if (state.status === 'absent' || state.status === 'abandoned') throw new Error('no such job')
-    const { jobId, orgId } = state.spec
+    const { jobId, orgId, traceparent } = state.spec
     const commandId = this.#options.ids.derive('rescue', jobId, ...cause)
     const actor = 'system:rescuer'
-    return { commandId, orgId, actor, correlationId: jobId, traceparent: null }
+    return { commandId, orgId, actor, correlationId: jobId, traceparent }
   }
 
   #now(): string {

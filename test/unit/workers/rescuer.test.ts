@@ -63,6 +63,15 @@ describe('a lease that expires', () => {
     expect(weir.told.map(({ message }) => message)).toEqual(['lease expired, attempt ended'])
   })
 
+  test('is ended within the trace of its job', async () => {
+    const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`
+    const jobId = await weir.submit('sandbox.run', { traceparent })
+    await begin(jobId)
+    await weir.pass(leaseMs / 1_000 + 1)
+    const last = (await weir.store.read(jobStream(jobId), 0)).at(-1)
+    expect(last).toMatchObject({ type: 'JobRetryScheduled', meta: { traceparent } })
+  })
+
   test('its late holder is refused', async () => {
     const jobId = await weir.submit('sandbox.run')
     const lease = await begin(jobId)
