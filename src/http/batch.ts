@@ -2,6 +2,7 @@ import type { JobView } from '../../domain/job/job-view.ts'
 import type { Ids } from '../../domain/ports/ids.ts'
 import { errorTable } from '../../domain/errors.ts'
 import type { Log } from '../log.ts'
+import type { ApiMetrics } from '../metrics/api.ts'
 import { loggedRefusalOf, problemBody } from './problem.ts'
 
 /**
@@ -13,15 +14,19 @@ export function batchJobId(ids: Ids, subjectId: string, index: number): string {
   return `${subjectId.slice(0, 14)}7${derived.slice(15)}`
 }
 
+export type BatchContext = {
+  readonly log: Log
+  readonly metrics: Pick<ApiMetrics, 'refused'>
+  readonly requestId: string
+}
+
 /** One job of a batch: accepted, or refused without touching the others. */
-export async function batchItem(
-  about: { readonly log: Log; readonly requestId: string },
-  submit: () => Promise<JobView>,
-) {
+export async function batchItem(about: BatchContext, submit: () => Promise<JobView>) {
   try {
     return { status: 202, job: await submit() }
   } catch (error) {
     const refusal = loggedRefusalOf(error, about)
+    about.metrics.refused(refusal.code)
     const { status } = errorTable[refusal.code]
     return { status, error: problemBody(refusal, about.requestId) }
   }

@@ -82,9 +82,9 @@ export class JobsController {
     const jobs = jobsOf(body)
     const { orgId } = tenantOf(request)
     const { subjectId, requestId } = request.weir
-    const { log } = this.#runtime
+    const { log, metrics } = this.#runtime
     const items = jobs.map((item, index) =>
-      batchItem({ log, requestId }, async () => {
+      batchItem({ log, metrics, requestId }, async () => {
         const jobId = batchJobId(this.#runtime.ids, subjectId, index)
         const context = { ...commandContext(request, orgId), commandId: jobId }
         return this.#view(

@@ -18,6 +18,8 @@ export type AuthFailure = (typeof authFailures)[number]
 /** What the api counts. */
 export type ApiMetrics = {
   readonly answered: (request: Answered) => void
+  /** A request, or one job of a batch, was refused with that code. */
+  readonly refused: (code: string) => void
   readonly authFailed: (reason: AuthFailure) => void
   readonly socketOpened: () => void
   readonly socketClosed: () => void
@@ -38,12 +40,12 @@ export function openApiMetrics(series: Series): ApiMetrics {
   )
   const rejections = series.count(
     'weir_credit_rejections_total',
-    'Requests that were refused because the account cannot or may not pay.',
+    'Requests, and jobs of batches, that were refused because the account cannot or may not pay.',
     { reason: moneyRefusals },
   )
   const limited = series.count(
     'weir_rate_limited_total',
-    'Requests that were refused with 429, by the kind of refusal.',
+    'Requests, and jobs of batches, that were refused with 429, by the kind of refusal.',
     { kind: rateRefusals },
   )
   const failures = series.count(
@@ -61,6 +63,10 @@ export function openApiMetrics(series: Series): ApiMetrics {
     'weir_ws_push_delay_seconds',
     'From the booking of a transition until it was handed to a socket.',
   )
+  const refused = (code: string): void => {
+    if (moneyRefusals.some((known) => known === code)) rejections({ reason: code })
+    if (rateRefusals.some((known) => known === code)) limited({ kind: code })
+  }
   let open = 0
   return {
     answered: ({ method, route, status, ms, errorCode }) => {
@@ -68,10 +74,9 @@ export function openApiMetrics(series: Series): ApiMetrics {
       const http_response_status_code = String(status)
       const http_route = route ?? 'unknown'
       requests(ms, { http_request_method, http_route, http_response_status_code })
-      if (errorCode === null) return
-      if (moneyRefusals.some((code) => code === errorCode)) rejections({ reason: errorCode })
-      if (rateRefusals.some((code) => code === errorCode)) limited({ kind: errorCode })
+      if (errorCode !== null) refused(errorCode)
     },
+    refused,
     authFailed: (reason) => failures({ reason }),
     socketOpened: () => connections((open += 1)),
     socketClosed: () => connections((open -= 1)),

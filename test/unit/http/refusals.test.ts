@@ -4,6 +4,8 @@ import { EngineUnavailable } from '../../../domain/ports/engine-unavailable.ts'
 import { batchItem } from '../../../src/http/batch.ts'
 import { loggedRefusalOf, problemBody } from '../../../src/http/problem.ts'
 import type { Log } from '../../../src/log.ts'
+import { openApiMetrics } from '../../../src/metrics/api.ts'
+import { Series } from '../../../src/metrics/registry.ts'
 
 type Line = { readonly level: string; readonly err: unknown }
 
@@ -46,7 +48,20 @@ test('what a caller did wrong is not logged as a failure', () => {
 test('a bug in one job of a batch is logged like any other', async () => {
   const { log, lines } = keptLog()
   const bug = new Error('x is undefined')
-  const item = await batchItem({ log, requestId: 'r1' }, () => Promise.reject(bug))
+  const metrics = openApiMetrics(new Series())
+  const item = await batchItem({ log, metrics, requestId: 'r1' }, () => Promise.reject(bug))
   expect(item).toMatchObject({ status: 500, error: { code: 'internal', requestId: 'r1' } })
   expect(lines).toEqual([{ level: 'error', err: bug }])
+})
+
+test.each([
+  ['insufficient_credits', 'weir_credit_rejections_total{reason="insufficient_credits"} 1\n'],
+  ['rate_limited', 'weir_rate_limited_total{kind="rate_limited"} 1\n'],
+] as const)('a job of a batch that is refused with %s is counted', async (code, line) => {
+  const series = new Series()
+  const metrics = openApiMetrics(series)
+  const { log } = keptLog()
+  const refusal = new DomainError(code, 'No.')
+  await batchItem({ log, metrics, requestId: 'r1' }, () => Promise.reject(refusal))
+  expect(await series.text()).toContain(line)
 })
