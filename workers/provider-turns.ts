@@ -35,7 +35,7 @@ export type TurnPorts = {
   readonly ids: Ids
 }
 
-type Believed = { readonly limits: Promise<readonly Limit[]>; readonly until: number }
+type Believed = { readonly limits: Promise<readonly Limit[]>; readonly since: number }
 
 /** Lets an org's calls to a provider pass no faster than its limits say, over all workers. */
 export class ProviderTurns {
@@ -83,11 +83,13 @@ export class ProviderTurns {
 
   #limits(orgId: string, now: number): Promise<readonly Limit[]> {
     const known = this.#believed.get(orgId)
-    if (known && known.until > now) return known.limits
+    const ageMs = now - (known?.since ?? -Infinity)
+    // Below zero the machine's clock was set back: nobody waits until it is as late again.
+    if (known && ageMs >= 0 && ageMs < believedMs) return known.limits
     if (this.#believed.size >= believedMax) this.#believed.clear()
     const { accounts } = this.#ports.pipelines
     const limits = accounts.load(accountStream(orgId)).then(({ state }) => state.standing.limits)
-    this.#believed.set(orgId, { limits, until: now + believedMs })
+    this.#believed.set(orgId, { limits, since: now })
     // Whoever waits for it hears of the failure; the next one looks again.
     limits.catch(() => this.#believed.delete(orgId))
     return limits

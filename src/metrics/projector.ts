@@ -58,7 +58,9 @@ function watchStand(series: Series, options: ProjectorMetricsOptions): void {
   const show = standGauges(series, jobTypes, consumers)
   let shownAt = -Infinity
   series.refresh(async () => {
-    if (now() - shownAt < standKeptMs) return
+    const sinceMs = now() - shownAt
+    // Below zero the machine's clock was set back: nobody waits until it is as late again.
+    if (sinceMs >= 0 && sinceMs < standKeptMs) return
     const stand = await readStand()
     shownAt = now()
     show(stand)
