@@ -10,7 +10,8 @@ import {
 } from '../../domain/ports/object-store.ts'
 import { contentDisposition } from '../../domain/content-disposition.ts'
 import type { ObjectPermit, PermitCheck } from '../../domain/upload/object-permit.ts'
-import { refusalOf, sendProblem } from './problem.ts'
+import type { Log } from '../log.ts'
+import { loggedRefusalOf, sendProblem } from './problem.ts'
 
 type GetPermit = Extract<ObjectPermit, { method: 'GET' }>
 type PutPermit = Extract<ObjectPermit, { method: 'PUT' }>
@@ -34,7 +35,11 @@ export type ServedObjectStore = {
 }
 
 /** The store and the time by which its URLs expire. */
-export type ObjectRouteOptions = { readonly store: ServedObjectStore; readonly clock: Clock }
+export type ObjectRouteOptions = {
+  readonly store: ServedObjectStore
+  readonly clock: Clock
+  readonly log: Log
+}
 
 /** The body is shorter or longer than the upload URL permits. */
 class WrongLength extends Error {
@@ -52,9 +57,8 @@ export function registerObjectRoutes(fastify: FastifyInstance, options: ObjectRo
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
     scope.setErrorHandler((error, request, reply) => {
-      const refusal = objectRefusal(error)
-      if (refusal.code === 'internal') request.log.error({ err: error }, 'object request failed')
-      return sendProblem(refusal, request, reply)
+      const { requestId } = request.weir
+      return sendProblem(objectRefusal(error, { log: options.log, requestId }), request, reply)
     })
     scope.route<{ Params: { '*': string }; Querystring: Record<string, unknown> }>({
       method: ['GET', 'HEAD', 'PUT'],
@@ -72,13 +76,13 @@ export function registerObjectRoutes(fastify: FastifyInstance, options: ObjectRo
   })
 }
 
-function objectRefusal(error: unknown): DomainError {
-  if (!(error instanceof ObjectMissing)) return refusalOf(error)
+function objectRefusal(error: unknown, about: Parameters<typeof loggedRefusalOf>[1]) {
+  if (!(error instanceof ObjectMissing)) return loggedRefusalOf(error, about)
   return new DomainError('not_found', 'The object is not there (any more).')
 }
 
 async function send(
-  { store, clock }: ObjectRouteOptions,
+  { store, clock }: Pick<ObjectRouteOptions, 'store' | 'clock'>,
   permit: GetPermit,
   request: FastifyRequest,
   reply: FastifyReply,

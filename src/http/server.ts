@@ -50,7 +50,8 @@ export async function startServer(runtime: Runtime): Promise<RunningServer> {
     return authenticator.authenticate(bearerToken(request.headers.authorization))
   })
   if (runtime.servedObjects) {
-    registerObjectRoutes(instance, { store: runtime.servedObjects, clock: runtime.clock })
+    const { servedObjects: store, clock, log } = runtime
+    registerObjectRoutes(instance, { store, clock, log })
   }
   const { url: objectUrl } = await runtime.objects.signGet('page', 0)
   const objectOrigin = new URL(objectUrl).origin

@@ -22,6 +22,8 @@ export type ObjectServer<Store> = {
   readonly clock: MovableClock
   readonly baseUrl: string
   readonly server: FastifyInstance
+  /** What was logged beyond `info`. */
+  readonly logged: string[]
 }
 
 /** A server on a free port whose objects are those of the store that `create` makes for it. */
@@ -41,9 +43,16 @@ export async function serveObjects<Store extends ServedObjectStore>(
   if (address === null || typeof address === 'string') throw new Error('no port')
   const baseUrl = `http://127.0.0.1:${address.port}`
   const store = create({ baseUrl, secretKey: Buffer.alloc(32, 7), clock })
-  registerObjectRoutes(server, { store, clock })
+  const logged: string[] = []
+  const keep = (_fields: unknown, message: string): void => void logged.push(message)
+  const pass = (): void => undefined
+  registerObjectRoutes(server, {
+    store,
+    clock,
+    log: { debug: pass, info: pass, warn: keep, error: keep },
+  })
   await server.ready()
-  return { store, clock, baseUrl, server }
+  return { store, clock, baseUrl, server, logged }
 }
 
 function requestContext(): RequestContext {

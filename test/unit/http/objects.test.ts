@@ -1,6 +1,7 @@
 import { connect } from 'node:net'
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { ObjectStoreUnavailable } from '../../../domain/ports/object-store.ts'
 import { MemoryObjectStore } from '../../../infra/memory/object-store.ts'
 import { serveObjects, type ObjectServer } from '../../support/object-server.ts'
 import { waitFor } from '../../support/wait-for.ts'
@@ -50,6 +51,28 @@ async function expectProblem(answer: Response, status: number, code: string): Pr
   })
   expect(answer.status).toBe(status)
 }
+
+describe('a store that fails', () => {
+  const broken = new Error('EIO: i/o error')
+
+  test.each([
+    ['request failed', broken, 500, 'internal'],
+    [
+      'what weir stands on does not answer',
+      new ObjectStoreUnavailable('get results/a', { cause: broken }),
+      503,
+      'unavailable',
+    ],
+  ])('has the line "%s" in the log', async (line, error, status, code) => {
+    const url = await signedGet()
+    const { store, logged } = served
+    logged.length = 0
+    store.head = () => Promise.reject(error)
+    await expectProblem(await fetch(url), status, code)
+    Reflect.deleteProperty(store, 'head')
+    expect(logged).toEqual([line])
+  })
+})
 
 describe('GET', () => {
   test('an object of a customer never runs as a page of ours', async () => {
