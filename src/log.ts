@@ -10,6 +10,7 @@ const allowedFields = new Set([
   ...['model', 'errorCode', 'errorType', 'eventId', 'position', 'correlationId', 'epoch', 'owner'],
   ...['outcome', 'loop', 'failures', 'stream', 'projection', 'seen', 'got', 'deliveryId'],
   ...['eventType', 'httpStatus', 'error', 'durationMs', 'type', 'port', 'workerId', 'config'],
+  ...['target', 'day', 'hash'],
 ])
 
 type Fields = Readonly<Record<string, unknown>>

@@ -35,14 +35,14 @@ export type RebuildOptions = {
  */
 export async function rebuild(options: RebuildOptions): Promise<void> {
   const { projection, report } = options
-  const { name, version, tables } = projection
+  const { name, tables } = projection
   refuseWork(projection)
   const store = new CachedRows(options.store)
   await store.beginRebuild(name, tables)
-  report('info', { readModel: name, version }, 'rebuild began')
+  report('info', { projection: name }, 'rebuild began')
   try {
     const position = await chase({ ...options, store })
-    report('info', { readModel: name, version, position }, 'rebuild took its place')
+    report('info', { projection: name, position }, 'rebuild took its place')
   } catch (error) {
     if (!(error instanceof CheckpointMoved)) throw error
     throw new DomainError('conflict', `Another rebuild of ${name} has begun.`)
@@ -103,7 +103,7 @@ async function carry(
     await store.commit([{ name, version, from: stand, to: position }], rows.changes(), 'next')
     stand = position
     if (pages % reportEveryPages === 0) {
-      report('info', { readModel: name, position, target }, 'rebuild goes on')
+      report('info', { projection: name, position, target }, 'rebuild goes on')
     }
   }
   return stand

@@ -123,8 +123,8 @@ test('a new version is built up to the newest event and replaces the old one', a
 test('only what this version shapes anew is rebuilt at a start', async () => {
   const { readModels } = weir
   const began: unknown[] = []
-  const report: LoopReport = (_, { readModel }, message) => {
-    if (message === 'rebuild began') began.push(readModel)
+  const report: LoopReport = (_, { projection }, message) => {
+    if (message === 'rebuild began') began.push(projection)
   }
   const start = (projections: readonly Projection[]) =>
     rebuildOutdated({ feed: weir.newFeed(), store: readModels, report }, projections)

@@ -1,0 +1,28 @@
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, test } from '@jest/globals'
+import { openLog } from '../../src/log.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'weir-log-'))
+
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const open = (role: string) => openLog({ role, version: '1', level: 'info', folder })
+const sizeOf = (name: string): number =>
+  statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0
+
+test.each([
+  ['rebuild goes on', { projection: 'balance', position: '7', target: '9' }],
+  ['audit root written', { day: '2026-12-01', hash: 'ab' }],
+])('what "%s" tells is in its line', async (message, fields) => {
+  open('projector').info(fields, message)
+  const linesNow = (): readonly string[] =>
+    sizeOf('projector.log') === 0
+      ? []
+      : readFileSync(join(folder, 'projector.log'), 'utf8').split('\n')
+  const isIts = (line: string): boolean => line.includes(message)
+  const line = await waitFor('the line', () => linesNow().find(isIts))
+  expect(JSON.parse(line)).toMatchObject({ ...fields, version: '1' })
+})
