@@ -48,7 +48,7 @@ export type LogOptions = {
   readonly folder: string | undefined
 }
 
-/** A log that has grown beyond this is put aside when its role starts, bytes. */
+/** A log that has grown beyond this is put aside, bytes. */
 const logBytesMax = 64_000_000
 /** Lines that wait because they cannot be written, bytes; newer ones are lost. */
 const waitingBytesMax = 16_000_000
@@ -59,9 +59,25 @@ type Destination = ReturnType<typeof pino.destination>
 function openFile(folder: string, role: string): Destination {
   const file = join(folder, `${role}.log`)
   mkdirSync(folder, { recursive: true })
-  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0
-  if (size > logBytesMax) renameSync(file, `${file}.1`)
-  return openDestination(file)
+  let bytes = statSync(file, { throwIfNoEntry: false })?.size ?? 0
+  const putAside = (): void => {
+    if (bytes <= logBytesMax) return
+    bytes = 0
+    renameSync(file, `${file}.1`)
+  }
+  putAside()
+  const destination = openDestination(file)
+  destination.on('write', (written: number) => {
+    bytes += written
+    if (bytes <= logBytesMax) return
+    try {
+      putAside()
+      destination.reopen()
+    } catch {
+      // Somebody took it away, or the disk fails: the next time comes.
+    }
+  })
+  return destination
 }
 
 /** What cannot be written, as on a full disk, is tried again with each new line. */

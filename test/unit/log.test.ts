@@ -26,3 +26,15 @@ test.each([
   const line = await waitFor('the line', () => linesNow().find(isIts))
   expect(JSON.parse(line)).toMatchObject({ ...fields, version: '1' })
 })
+
+test('a log that grows large while its role runs is put aside', async () => {
+  const log = open('api')
+  const megabyte = 'x'.repeat(1_000_000)
+  const written = (): number => sizeOf('api.log') + sizeOf('api.log.1')
+  for (let count = 1; count <= 70; count += 1) {
+    log.info({}, megabyte)
+    await waitFor('the line', () => written() >= count * megabyte.length)
+  }
+  expect(sizeOf('api.log.1')).toBeGreaterThan(60_000_000)
+  expect(sizeOf('api.log')).toBeLessThan(10_000_000)
+})
