@@ -4,6 +4,9 @@ const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 /** Jobs may run for an hour. */
 const longSecondsBuckets = [...secondsBuckets, 300, 900, 3_600]
 
+/** Longest wait for what only others know, ms: whoever scrapes gives up after some ten seconds. */
+const refreshMsMax = 3_000
+
 /** The only values that a label may have; every combination stands at 0 from the start. */
 export type Labels = Readonly<Record<string, readonly string[]>>
 type Values = Readonly<Record<string, string>>
@@ -46,14 +49,26 @@ export class Series {
     return (value, values = {}) => gauge.set(values, value)
   }
 
-  /** Runs before each answer. What fails leaves its gauges as they were. */
+  /**
+   * Runs before each answer, once at a time. What fails, or is not there in time, leaves its gauges
+   * as they were.
+   */
   refresh(run: () => Promise<void>): void {
-    this.#refreshers.push(run)
+    let running: Promise<void> | null = null
+    const ended = (): void => void (running = null)
+    this.#refreshers.push(() => (running ??= run().finally(ended)))
   }
 
   /** Prometheus text, for `GET /metrics`. */
-  async text(): Promise<string> {
-    await Promise.allSettled(this.#refreshers.map((run) => run()))
+  async text(limitMs = refreshMsMax): Promise<string> {
+    const refreshed = Promise.allSettled(this.#refreshers.map((run) => run()))
+    await new Promise<void>((resolve) => {
+      const limit = setTimeout(resolve, limitMs)
+      void refreshed.then(() => {
+        clearTimeout(limit)
+        resolve()
+      })
+    })
     return this.#registry.metrics()
   }
 }

@@ -29,6 +29,20 @@ test('what cannot be refreshed leaves the other series alone', async () => {
   expect(await series.text()).toContain('level 7\n')
 })
 
+test('what nobody answers keeps no answer back, and is asked once', async () => {
+  const series = new Series()
+  const gauge = series.gauge('level', 'Level.')
+  let asked = 0
+  series.refresh(() => {
+    asked += 1
+    return new Promise(() => undefined)
+  })
+  series.refresh(async () => gauge(7))
+  expect(await series.text(1)).toContain('level 7\n')
+  expect(await series.text(1)).toContain('level 7\n')
+  expect(asked).toBe(1)
+})
+
 test('a set closes itself: what comes late is other', () => {
   const close = closedSet(2)
   expect(['a', 'b', 'c', 'a', 'd'].map(close)).toEqual(['a', 'b', 'other', 'a', 'other'])
