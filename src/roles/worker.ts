@@ -44,10 +44,12 @@ export async function startWorker(parts: RoleParts): Promise<RunningRole> {
 }
 
 /** The canonical line of an attempt. */
-function attemptFields({ job, epoch, ms, outcome }: AttemptReport) {
+export function attemptFields({ job, epoch, ms, outcome }: AttemptReport) {
   const { jobId, orgId, userId, jobType, traceparent } = job.spec
   const traceId = traceparent?.slice(3, 35)
-  const errorCode = outcome === 'succeeded' ? undefined : job.error?.code
+  // A job keeps the error of an earlier attempt until it succeeds.
+  const isError = outcome === 'failed' || outcome === 'queued'
+  const errorCode = isError ? job.error?.code : undefined
   const about = { jobId, orgId, userId, jobType, traceId, correlationId: jobId }
   return { ...about, attempt: job.attempt, epoch, latencyMs: ms, outcome, errorCode }
 }
