@@ -32,6 +32,8 @@ const reasons = [
 /** Live jobs whose facts are kept in memory; older ones are looked up. */
 const knownMax = 50_000
 const namesMax = 200
+/** Events of a share that wait until their jobs can be looked up. */
+const leftMax = 50_000
 
 /**
  * Counters that agree with the log: every event is counted once, by the process that carried it
@@ -43,6 +45,9 @@ export class LogCounters {
   readonly #jobs = new Map<string, JobFacts>()
   /** By shares of the log: what lies before was counted. */
   readonly #counted = new Map<string, string>()
+  /** By shares: events whose jobs could not be looked up. They are counted with the next page. */
+  readonly #left = new Map<string, readonly Recorded[]>()
+  #last: Promise<void> = Promise.resolve()
 
   constructor(series: Series, options: LogCountersOptions) {
     this.#options = options
@@ -54,20 +59,31 @@ export class LogCounters {
     this.#counted.set(share, from)
   }
 
-  /** Counts a committed page; a page that was counted before changes nothing. */
-  async count(share: string, page: readonly Recorded[]): Promise<void> {
+  /**
+   * Counts a committed page, after those before it; a page that was counted before changes nothing.
+   * What cannot be counted now is counted with the next one.
+   */
+  count(share: string, page: readonly Recorded[]): Promise<void> {
+    const counted = this.#last.then(() => this.#countPage(share, page))
+    this.#last = counted.catch(() => undefined)
+    return counted
+  }
+
+  async #countPage(share: string, page: readonly Recorded[]): Promise<void> {
     const { compare, findJobs } = this.#options
     const counted = this.#counted.get(share)
     const isNew = ({ position }: Recorded): boolean =>
       counted === undefined || compare(position, counted) > 0
-    const events = page.filter(isNew)
+    const events = [...(this.#left.get(share) ?? []), ...page.filter(isNew)].slice(-leftMax)
     const last = events.at(-1)
     if (!last) return
     this.#counted.set(share, last.position)
+    this.#left.set(share, events)
     const unknown = this.#unknownJobs(events)
     if (unknown.length > 0) {
       for (const [jobId, facts] of await findJobs(unknown)) this.#remember(jobId, facts)
     }
+    this.#left.delete(share)
     for (const event of events) this.#countEvent(event)
     this.#count.counted(events.length)
   }

@@ -10,12 +10,18 @@ const submittedAt = '2026-11-23T12:00:00.000Z'
 const startedAt = '2026-11-23T12:00:02.000Z'
 const finishedAt = '2026-11-23T12:00:05.000Z'
 
-function countersFrom(from = '0', older: Readonly<Record<string, JobFacts>> = {}) {
+type Older = Readonly<Record<string, JobFacts>>
+
+/** @param asked before jobs are looked up */
+function countersFrom(from = '0', older: Older = {}, asked = async () => {}) {
   const series = new Series()
   const counters = new LogCounters(series, {
     jobTypes: ['sandbox.run'],
     compare: (a, b) => Number(a) - Number(b),
-    findJobs: async (ids) => new Map(Object.entries(older).filter(([id]) => ids.includes(id))),
+    findJobs: async (ids) => {
+      await asked()
+      return new Map(Object.entries(older).filter(([id]) => ids.includes(id)))
+    },
   })
   counters.begin('all', from)
   const value = async (line: string): Promise<string | undefined> =>
@@ -85,4 +91,36 @@ test('looks up a job that began before this process', async () => {
   await counters.count('all', story(new Recorder(), 'j1', 'internal').slice(2))
   expect(await value(failures('internal'))).toBe('1')
   expect(await value('weir_job_e2e_seconds_sum{job_type="sandbox.run"}')).toBe('5')
+})
+
+const older = { j0: { jobType: 'sandbox.run', queuedAt: submittedAt, readyAt: null } }
+
+test('what could not be looked up is counted with the next page', async () => {
+  let isAway = true
+  const { counters, value } = countersFrom('0', older, async () => {
+    if (isAway) throw new Error('the database is away')
+  })
+  const recorder = new Recorder()
+  const first = [recorder.job('j0', failed('internal')), ...story(recorder, 'j1', 'internal')]
+  await expect(counters.count('all', first)).rejects.toThrow('away')
+  expect(await value(failures('internal'))).toBe('0')
+  isAway = false
+  await counters.count('all', story(recorder, 'j2', 'internal'))
+  expect(await value(failures('internal'))).toBe('3')
+  expect(await value('weir_events_counted_total')).toBe('7')
+})
+
+test('a page waits for the one before it', async () => {
+  let answer = (): void => undefined
+  const { counters, value } = countersFrom('0', older, () => {
+    return new Promise((resolve) => (answer = resolve))
+  })
+  const recorder = new Recorder()
+  const [begin, ...rest] = story(recorder, 'j1', 'internal')
+  const first = counters.count('all', [recorder.job('j0', failed('internal')), begin!])
+  const second = counters.count('all', rest)
+  await Promise.resolve()
+  answer()
+  await Promise.all([first, second])
+  expect(await value('weir_job_wait_seconds_sum{job_type="sandbox.run"}')).toBe('2')
 })
