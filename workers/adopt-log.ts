@@ -55,15 +55,15 @@ export async function adoptLog(options: AdoptOptions): Promise<Adopted> {
   return { events, parked, running: running.length }
 }
 
-/** Whether no read model of this database was ever started. */
-export async function isUnbuilt(
+/**
+ * Whether no weir has run on this database yet: its read models were never started, or only by
+ * `adoptLog`, which may have been interrupted.
+ */
+export async function isToAdopt(
   store: ReadModelStore,
   projections: readonly Projection[],
 ): Promise<boolean> {
-  const stands = await Promise.all(
-    projections.map(({ name, version }) => store.stands(name, version)),
-  )
-  return stands.every(({ size }) => size === 0)
+  return (await adoptedSoFar(store, projections)) !== undefined
 }
 
 async function build(options: AdoptOptions): Promise<{ events: number; epochMax: number }> {
@@ -88,19 +88,28 @@ async function build(options: AdoptOptions): Promise<{ events: number; epochMax:
   }
 }
 
-/** Where all read models stand, which only this work carries together; null at the beginning. */
 async function whereInterrupted(
   store: ReadModelStore,
   projections: readonly Projection[],
 ): Promise<string | null> {
+  const stand = await adoptedSoFar(store, projections)
+  if (stand !== undefined) return stand
+  throw new DomainError('conflict', 'These read models belong to a weir that has run.')
+}
+
+/**
+ * Where all read models stand, which only this work carries together; null at the beginning, and
+ * undefined when a weir has carried them on.
+ */
+async function adoptedSoFar(
+  store: ReadModelStore,
+  projections: readonly Projection[],
+): Promise<string | null | undefined> {
   const all = await Promise.all(projections.map(({ name, version }) => store.stands(name, version)))
   const whole = all.map((stands) => stands.get('') ?? null)
   const [first = null] = whole
   const hasShares = all.some((stands) => [...stands.keys()].some((share) => share !== ''))
-  if (hasShares || whole.some((stand) => stand !== first)) {
-    throw new DomainError('conflict', 'These read models belong to a weir that has run.')
-  }
-  return first
+  return hasShares || whole.some((stand) => stand !== first) ? undefined : first
 }
 
 function epochOf(event: Recorded): number {

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { DomainError } from '../../domain/errors.ts'
 import { projections } from '../../projections/registry.ts'
-import { isUnbuilt } from '../../workers/adopt-log.ts'
+import { isToAdopt } from '../../workers/adopt-log.ts'
 import { rebuild } from '../../workers/rebuild.ts'
 import type { Profile } from '../profiles/profile.ts'
 import { devFilePath, keepDevFile } from '../supervisor/dev-file.ts'
@@ -65,10 +65,13 @@ async function setup(): Promise<number> {
   })
 }
 
-/** A new database may be that of an old log: its Postgres was lost, or it was imported. */
+/**
+ * A new database may be that of an old log: its Postgres was lost, or it was imported. What was
+ * interrupted is gone on with: webhooks of that log would be sent again otherwise.
+ */
 async function adoptIfNew(profile: Profile, publicUrl: string): Promise<void> {
   const readModels = projections({ publicUrl, alarm: () => undefined })
-  if (!(await isUnbuilt(profile.readModels, readModels))) return
+  if (!(await isToAdopt(profile.readModels, readModels))) return
   const adopted = await adopt(profile, publicUrl)
   if (adopted.events > 0) sayAdopted(adopted)
 }

@@ -6,7 +6,7 @@ import { MemoryLeaseStore } from '../../../infra/memory/lease-store.ts'
 import { MemoryReadModelStore } from '../../../infra/memory/read-model-store.ts'
 import { jobQueueTable } from '../../../projections/job-queue.ts'
 import { jobStatusTable } from '../../../projections/job-status.ts'
-import { adoptLog, isUnbuilt } from '../../../workers/adopt-log.ts'
+import { adoptLog, isToAdopt } from '../../../workers/adopt-log.ts'
 import * as job from '../../support/job-history.ts'
 import { MemoryWeir } from '../../support/memory-weir.ts'
 
@@ -58,9 +58,7 @@ async function history() {
 describe('a log that is adopted', () => {
   test('gets the read models that its own weir would have', async () => {
     const { running, retried, waiting } = await history()
-    expect(await isUnbuilt(store, weir.projections)).toBe(true)
     expect(await adopt()).toMatchObject({ events: weir.log.events.length, running: 1 })
-    expect(await isUnbuilt(store, weir.projections)).toBe(false)
     const rows = store.all(jobStatusTable) as { jobId: string; status: string }[]
     expect(Object.fromEntries(rows.map(({ jobId, status }) => [jobId, status]))).toEqual({
       ...{ [running]: 'running', [retried]: 'queued', [waiting]: 'queued' },
@@ -85,6 +83,7 @@ describe('a log that is adopted', () => {
       }
     })()
     await expect(adopt({ deliveries: broken })).rejects.toThrow('killed')
+    expect(await isToAdopt(store, weir.projections)).toBe(true)
     const late = await weir.submit('sandbox.run')
     expect(await adopt()).toMatchObject({ running: 1 })
     expect(await adopt()).toMatchObject({ running: 1 })
@@ -94,8 +93,10 @@ describe('a log that is adopted', () => {
   test('is not that of a weir that has run', async () => {
     const [first] = weir.projections
     const { name, version } = first!
+    expect(await isToAdopt(store, weir.projections)).toBe(true)
     const move = { name, version, share: '3', from: null, to: '1' }
     await store.commit([move], [], 'live')
+    expect(await isToAdopt(store, weir.projections)).toBe(false)
     await expect(adopt()).rejects.toMatchObject({ code: 'conflict' })
   })
 })
