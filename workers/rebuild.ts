@@ -1,4 +1,5 @@
 import { DomainError } from '../domain/errors.ts'
+import type { Clock } from '../domain/ports/clock.ts'
 import type { EventFeed, FeedPage } from '../domain/ports/event-feed.ts'
 import { CheckpointMoved } from '../domain/ports/read-model-store.ts'
 import type { ReadModelStore } from '../domain/ports/read-model-store.ts'
@@ -13,6 +14,10 @@ const pageEventsByDefault = 5_000
 const reportEveryPages = 20
 /** A live read model that moves on is chased so often at most. */
 const chasesMax = 10_000
+/** How often is looked whether another process has rebuilt a read model, ms. */
+const lookEveryMs = 1_000
+/** After so many looks at which the other one stood still it is taken for dead. */
+const standstillsMax = 60
 
 export type RebuildOptions = {
   readonly feed: EventFeed
@@ -34,35 +39,68 @@ export type RebuildOptions = {
  * @throws DomainError when the read model cannot be rebuilt, or never stood still long enough
  */
 export async function rebuild(options: RebuildOptions): Promise<void> {
+  try {
+    await buildOnce(options)
+  } catch (error) {
+    if (!(error instanceof CheckpointMoved)) throw error
+    throw new DomainError('conflict', `Another rebuild of ${options.projection.name} has begun.`)
+  }
+}
+
+/** @throws CheckpointMoved when another rebuild has begun meanwhile */
+async function buildOnce(options: RebuildOptions): Promise<void> {
   const { projection, report } = options
   const { name, tables } = projection
   refuseWork(projection)
   const store = new CachedRows(options.store)
   await store.beginRebuild(name, tables)
   report('info', { projection: name }, 'rebuild began')
-  try {
-    const position = await chase({ ...options, store })
-    report('info', { projection: name, position }, 'rebuild took its place')
-  } catch (error) {
-    if (!(error instanceof CheckpointMoved)) throw error
-    throw new DomainError('conflict', `Another rebuild of ${name} has begun.`)
-  }
+  const position = await chase({ ...options, store })
+  report('info', { projection: name, position }, 'rebuild took its place')
 }
+
+export type RebuildOutdatedOptions = Omit<RebuildOptions, 'projection'> & { readonly clock: Clock }
 
 /**
  * Rebuilds every read model that this version of weir shapes anew, before the projector starts: it
- * could not go on from rows of another shape. A new installation has none.
+ * could not go on from rows of another shape. A new installation has none. Of several processes
+ * that start together the last one to begin builds, and the others wait for it: were each to begin
+ * again, none would ever end.
  */
 export async function rebuildOutdated(
-  options: Omit<RebuildOptions, 'projection'>,
+  options: RebuildOutdatedOptions,
   projections: readonly Projection[],
 ): Promise<void> {
-  const stands = await Promise.all(
-    projections.map(({ name, version }) => options.store.stands(name, version)),
-  )
-  if (stands.every(({ size }) => size === 0)) return
-  for (const [index, projection] of projections.entries()) {
-    if (stands[index]?.size === 0) await rebuild({ ...options, projection })
+  const { store } = options
+  const isBegun = async ({ name, version }: Projection): Promise<boolean> =>
+    (await store.stands(name, version)).size > 0
+  const begun = await Promise.all(projections.map(isBegun))
+  if (!begun.includes(true)) return
+  for (const projection of projections) {
+    while (!(await isBegun(projection))) {
+      try {
+        await buildOnce({ ...options, projection })
+      } catch (error) {
+        if (!(error instanceof CheckpointMoved)) throw error
+        await otherRebuild(options, projection)
+      }
+    }
+  }
+}
+
+/** Resolves when another process has rebuilt the read model, or stands still. */
+async function otherRebuild(
+  { store, clock, report }: RebuildOutdatedOptions,
+  { name, version }: Projection,
+): Promise<void> {
+  report('info', { projection: name }, 'another process rebuilds it')
+  let seen: string | null = null
+  for (let standstills = 0; standstills < standstillsMax; standstills += 1) {
+    await clock.sleep(lookEveryMs)
+    if ((await store.stands(name, version)).size > 0) return
+    const position = await store.checkpoint(name, version, 'next')
+    if (position !== seen) standstills = 0
+    seen = position
   }
 }
 

@@ -44,7 +44,7 @@ export async function startProjector(parts: RoleParts): Promise<RunningRole> {
   const names = readModels.map(({ name }) => name)
   const counters = openProjectorSeries(metrics.series, profile, names)
   const sender = webhookSender(parts, counters)
-  await rebuildOutdated({ feed: profile.newFeed(), store, report }, readModels)
+  await rebuildOutdated({ feed: profile.newFeed(), store, clock, report }, readModels)
   const loops: readonly Loop[] = [
     queueLoop(parts, readModels, report),
     settlement({ feed: profile.newFeed(), store, pipelines, clock, ids, report }),

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { accountStream } from '../../../domain/account/account.ts'
 import { balance } from '../../../projections/balance.ts'
 import { jobQueue, jobQueueTable } from '../../../projections/job-queue.ts'
@@ -126,14 +126,55 @@ test('only what this version shapes anew is rebuilt at a start', async () => {
   const report: LoopReport = (_, { projection }, message) => {
     if (message === 'rebuild began') began.push(projection)
   }
+  const { clock } = weir
   const start = (projections: readonly Projection[]) =>
-    rebuildOutdated({ feed: weir.newFeed(), store: readModels, report }, projections)
+    rebuildOutdated({ feed: weir.newFeed(), store: readModels, clock, report }, projections)
   await start([jobQueue, jobStatus(noAlarm)])
   expect(began).toEqual([])
   await someHistory()
   await start([jobQueue, { ...jobStatus(noAlarm), version: 2 }])
   expect(began).toEqual(['job_status'])
   expect(await readModels.checkpoint('job_status', 2, 'live')).not.toBeNull()
+})
+
+describe('of two processes that start with a new version', () => {
+  const next = { ...jobStatus(noAlarm), version: 2 }
+
+  const start = (life = new Life()) => {
+    const { report, readModels, clock } = weir
+    const store = life.port(readModels)
+    const options = { feed: weir.newFeed(), store, clock, report, pageEvents: 50 }
+    return rebuildOutdated(options, [jobQueue, next])
+  }
+
+  test('the one that is overtaken waits for the other', async () => {
+    await someHistory()
+    await weir.stop()
+    const life = new Life()
+    let commits = 0
+    life.before = ({ method }) => (method === 'commit' && ++commits === 2 ? start() : null)
+    const overtaken = start(life)
+    await weir.pass(2)
+    await overtaken
+    expect(commits).toBe(2)
+    expect(await weir.readModels.checkpoint('job_status', 2, 'live')).not.toBeNull()
+  })
+
+  test('the one that is overtaken builds after all when the other has died', async () => {
+    await someHistory()
+    await weir.stop()
+    const life = new Life()
+    let commits = 0
+    life.before = ({ method }) => {
+      if (method !== 'commit' || ++commits !== 2) return null
+      return weir.readModels.beginRebuild('job_status', next.tables)
+    }
+    const overtaken = start(life)
+    await weir.pass(70)
+    await overtaken
+    expect(commits).toBeGreaterThan(2)
+    expect(await weir.readModels.checkpoint('job_status', 2, 'live')).not.toBeNull()
+  })
 })
 
 test('a read model of an empty log is empty', async () => {
