@@ -61,7 +61,12 @@ export function readConnectionString(text: string): Settings {
 type Options = ConnectionOptions & { readonly isAnyCertificateTaken: boolean }
 
 function parse(text: string): Options {
-  const [address = '', query = ''] = text.trim().replace(newerSchemes, 'esdb').split('?')
+  const [whole = '', query = '', ...more] = text.trim().replace(newerSchemes, 'esdb').split('?')
+  const address = whole.replace(/\/+$/, '')
+  if (more.length > 0 || isTorn(address, query)) {
+    const how = 'a user and a password, percent-encoded ("?" is %3F, ":" is %3A, "@" is %40)'
+    throw new Error(`the EventStoreDB connection string must have before its "@" ${how}`)
+  }
   const pairs = query.split('&').filter((pair) => pair !== '')
   const nameOf = (pair: string): string =>
     (pair.split('=')[0] ?? '').toLowerCase().replaceAll(/[_-]/g, '')
@@ -81,6 +86,16 @@ function parse(text: string): Options {
   } catch {
     throw new Error('the EventStoreDB connection string is not like esdb://user:password@host:2113')
   }
+}
+
+/**
+ * Whether a password would be cut in two: the package takes what is behind a second colon for
+ * nothing, and what is behind an `@` for a host.
+ */
+function isTorn(address: string, query: string): boolean {
+  const [user, ...hosts] = address.replace(/^.*?:\/\//, '').split('@')
+  if (hosts.length === 0) return query.includes('@')
+  return hosts.length > 1 || user?.split(':').length !== 2
 }
 
 function tlsCredentials(options: Options): ChannelCredentials {

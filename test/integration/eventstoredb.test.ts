@@ -8,6 +8,7 @@ import { EventStoreDbBell } from '../../infra/eventstoredb/bell.ts'
 import { EventStoreDbConnection } from '../../infra/eventstoredb/connection.ts'
 import { EventStoreDbEventFeed } from '../../infra/eventstoredb/event-feed.ts'
 import { EventStoreDbEventStore } from '../../infra/eventstoredb/event-store.ts'
+import { readConnectionString } from '../../infra/eventstoredb/settings.ts'
 import { newEvents, newStream } from '../contracts/event-store.contract.ts'
 import { startStandIn, type StandIn } from '../support/eventstoredb-stand-in/stand-in.ts'
 import type { ProposedEvent } from '../support/eventstoredb-stand-in/log.ts'
@@ -171,8 +172,14 @@ describe('a connection string', () => {
     'esdb://h:1?tls-verify-cert=false&maxDiscoverAttempts=2&discoveryInterval=10',
     'kurrentdb://admin:changeit@a:2113,b:2113?tls=true',
     'kdb+discover://cluster.example.com',
+    'esdb://admin:a%3Ab%3Fc@127.0.0.1:2113/?tls=true',
   ])('%s is understood', (text) => {
     expect(() => open(text)).not.toThrow()
+  })
+
+  test('may end in a slash before its options', async () => {
+    const { findNode } = readConnectionString('esdb://es.example.com/?tls=false')
+    expect(await findNode(undefined)).toEqual({ address: 'es.example.com', port: 2113 })
   })
 
   test.each([
@@ -181,6 +188,11 @@ describe('a connection string', () => {
     ['esdb://user:secret@', 'not like esdb://'],
     ['esdb://user:secret@host:2113?tls=perhaps', 'not like esdb://'],
     ['esdb://user:secret@host?colour=blue&tls=false', 'not known: colour'],
+    ['esdb://user:a?secret@host:2113', 'percent-encoded'],
+    ['esdb://user:a?secret=@host:2113', 'percent-encoded'],
+    ['esdb://user:a:secret@host:2113', 'percent-encoded'],
+    ['esdb://user:a@secret@host:2113', 'percent-encoded'],
+    ['esdb://secret@host:2113', 'percent-encoded'],
     ['esdb://user:secret@host?tlsCAFile=/nowhere.pem', 'ENOENT'],
   ])('%s is refused without its password', (text, why) => {
     expect(() => open(text)).toThrow(why)
