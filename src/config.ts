@@ -242,9 +242,13 @@ function parseSecretKey(text: string): Parsed<Uint8Array> {
 }
 
 function readSecretKeyFile(file: string): Parsed<Uint8Array> {
-  const text = readIfThere(file)
-  if (text !== undefined) return parseSecretKey(text.trim())
-  return { problem: `names a file that is not there: ${file}` }
+  try {
+    const text = readIfThere(file)
+    if (text !== undefined) return parseSecretKey(text.trim())
+    return { problem: `names a file that is not there: ${file}` }
+  } catch {
+    return { problem: `names a file that cannot be read: ${file}` }
+  }
 }
 
 function parseDatabaseUrl(text: string): Parsed<string> {

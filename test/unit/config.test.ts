@@ -74,6 +74,10 @@ test('the secret key may stand in a file, as secrets of containers do', () => {
     const file = join(home, 'key')
     const environment = { WEIR_SECRET_KEY_FILE: file }
     expect(() => readConfig(environment)).toThrow('WEIR_SECRET_KEY_FILE names a file that is not')
+    const folder = { WEIR_SECRET_KEY_FILE: home }
+    expect(() => readConfig(folder)).toThrow(
+      'WEIR_SECRET_KEY_FILE names a file that cannot be read',
+    )
     writeFileSync(file, `${secretKey}\n`)
     expect(readConfig(environment).secretKey).toEqual(new Uint8Array(32).fill(7))
   } finally {
