@@ -30,12 +30,16 @@ export function readDevFile(home: string): DevFile | undefined {
  * Keeps what bootstrap gave, else what is there, and makes its addresses follow the port.
  *
  * @param made undefined when bootstrap had nothing to do
+ * @param baseUrl where the api is; by default on this machine
  */
-export function keepDevFile(config: Config, made: DevFile | undefined): DevFile | undefined {
+export function keepDevFile(
+  config: Config,
+  made: DevFile | undefined,
+  baseUrl = localUrl(config.host, config.port),
+): DevFile | undefined {
   const existing = readDevFile(config.home)
   const dev = made ?? existing
   if (dev === undefined) return undefined
-  const baseUrl = localUrl(config.host, config.port)
   const adminUrl = dev.adminUrl.startsWith(dev.baseUrl)
     ? `${baseUrl}${dev.adminUrl.slice(dev.baseUrl.length)}`
     : dev.adminUrl
