@@ -110,6 +110,18 @@ export class KafkaConnection {
       .sort((a, b) => a.partition - b.partition)
   }
 
+  /** Deletes what a topic holds, if there is such a topic. */
+  async empty({ topic }: TopicPlan): Promise<void> {
+    await this.#withAdmin(async (admin) => {
+      if (!(await admin.listTopics()).includes(topic)) return
+      const offsets = await admin.fetchTopicOffsets(topic)
+      const partitions = offsets
+        .filter(({ low, high }) => Number(high) > Number(low))
+        .map(({ partition, high }) => ({ partition, offset: high }))
+      if (partitions.length > 0) await admin.deleteTopicRecords({ topic, partitions })
+    })
+  }
+
   /** What the group has committed for a partition, with the text committed beside it. */
   async committed(groupId: string, { topic }: TopicPlan, partition: number) {
     const offsets = await this.#withAdmin((admin) =>

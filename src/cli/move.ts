@@ -89,6 +89,10 @@ export async function adopt(profile: Profile, publicUrl: string): Promise<Adopte
   const alarm = ({ stream, seen, got }: { stream: string; seen: number; got: number }): void => {
     say(`A hole: ${stream} has no revision between ${seen} and ${got}.`)
   }
+  await profile.forgetCarried().catch((error: unknown) => {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new CliError(`What Kafka holds of another log could not be deleted: ${reason}`)
+  })
   return adoptLog({
     ...{ ...profile, feed: newFeed(), store, queue: jobQueueTable },
     projections: projections({ publicUrl, alarm }),

@@ -64,6 +64,7 @@ export function openCluster(config: Config, name: string, watch: ProfileWatch): 
       const feed = newFeed()
       return [new Relay({ feed, publisher, checkpoint, clock, owner, report }).loop()]
     },
+    forgetCarried: () => kafka.empty(kafka.topics.events),
     carriage: async () => ({
       relayLag: await relayLag({ feed: newFeed(), checkpoint }, relayLagMax),
       consumers: kafka.progress(),

@@ -43,6 +43,7 @@ export function openEmbedded(config: Config, name: string, watch: ProfileWatch):
     ...outbound(config, { pipelines, clock, secretKey }),
     partitions: new WholeLog(newFeed),
     carriers: () => [],
+    forgetCarried: async () => undefined,
     carriage: null,
     servedObjects: objects,
     signals: new PostgresSignals(pool, listener),

@@ -36,6 +36,8 @@ export type Profile = {
   readonly partitions: FeedPartitions
   /** Loops of a projector that carry the log to where it is followed. */
   readonly carriers: () => readonly Loop[]
+  /** Drops what they have carried there of another log, which a new database must not follow. */
+  readonly forgetCarried: () => Promise<void>
   /** How they get on; null where nothing carries the log. */
   readonly carriage: (() => Promise<Carriage>) | null
   readonly objects: ObjectStore
