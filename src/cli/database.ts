@@ -1,3 +1,5 @@
+import { DomainError } from '../../domain/errors.ts'
+import { EngineUnavailable } from '../../domain/ports/engine-unavailable.ts'
 import { readConfig } from '../config.ts'
 import type { Config } from '../config.ts'
 import { openToolDatabase } from '../profiles/tool.ts'
@@ -14,7 +16,7 @@ const readerGone = 'SIGPIPE'
  * command is told to stop: a Postgres that was started for it would stay. A second time ends the
  * process as it is.
  *
- * @throws CliError when the command was told to stop
+ * @throws CliError when the command was told to stop, was refused, or an engine does not answer
  */
 export async function withDatabase<T>(
   use: (database: ToolDatabase, config: Config) => Promise<T>,
@@ -29,10 +31,16 @@ export async function withDatabase<T>(
       use(database, config),
     )
   } catch (error) {
-    throw told.signal.aborted ? new CliError('Stopped before it was done.') : error
+    throw told.signal.aborted ? new CliError('Stopped before it was done.') : sentenceOf(error)
   } finally {
     for (const signal of [...signals, readerGone] as const) process.off(signal, stop)
   }
+}
+
+/** A refusal, or an engine that does not answer, is no fault of weir: it needs no stack. */
+function sentenceOf(error: unknown): unknown {
+  const isExpected = error instanceof EngineUnavailable || error instanceof DomainError
+  return isExpected ? new CliError(error.message, { cause: error }) : error
 }
 
 /** What is used of a database that was closed throws: so the command ends in its own order. */

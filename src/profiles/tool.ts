@@ -51,7 +51,12 @@ export async function openToolDatabase(config: Config): Promise<ToolDatabase> {
   let isClosed = false
   const open = () => {
     if (isClosed) throw new ToolError('The database is closed.')
-    return (profile ??= openProfile({ ...config, databaseUrl: place.url }, 'cli', unwatched))
+    try {
+      return (profile ??= openProfile({ ...config, databaseUrl: place.url }, 'cli', unwatched))
+    } catch (error) {
+      // Such as a connection string that cannot be read.
+      throw new ToolError(error instanceof Error ? error.message : String(error))
+    }
   }
   return {
     url: place.url,

@@ -6,7 +6,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { DomainError } from '../../domain/errors.ts'
+import { EngineUnavailable } from '../../domain/ports/engine-unavailable.ts'
 import { startEmbeddedPostgres } from '../../infra/embedded-postgres/embedded-postgres.ts'
+import { CliError } from '../../src/cli/command.ts'
 import { exportFile } from '../../src/cli/export-file.ts'
 import { withDatabase } from '../../src/cli/database.ts'
 import { lockHome } from '../../src/supervisor/home-lock.ts'
@@ -42,6 +45,15 @@ test('a command that is told to stop ends the Postgres that was started for it',
   })
   await expect(command).rejects.toThrow('Stopped before it was done.')
   expect(isServed()).toBe(false)
+})
+
+test.each<[string, Error]>([
+  ['an engine that does not answer', new EngineUnavailable('EventStoreDB does not answer')],
+  ['a refusal', new DomainError('unavailable', 'Too many writers at once; try again.')],
+])('%s ends a command with a sentence', async (_, error) => {
+  const command = withDatabase(() => Promise.reject(error))
+  await expect(command).rejects.toBeInstanceOf(CliError)
+  await expect(command).rejects.toMatchObject({ message: error.message })
 })
 
 test('an export that is told to stop leaves no file', async () => {
