@@ -20,7 +20,7 @@ import { evolveKeys, issueKey, revokeKey } from './api-keys.ts'
 import type { ApiKey } from './api-keys.ts'
 import { allocate, burn, expiredIn, expiring, insertGrant } from './burn.ts'
 import type { Allocation, Grant } from './burn.ts'
-import { noClosedHolds, remember, rememberLate } from './closed-holds.ts'
+import { knowsHold, noClosedHolds, remember, rememberLate } from './closed-holds.ts'
 import type { ClosedHolds } from './closed-holds.ts'
 import { requireCovered } from './covered.ts'
 import { consume, noQuota, planAfter, planOf, requireQuota, reserve, storedPlan } from './quota.ts'
@@ -351,7 +351,7 @@ function onceExpired(account: Account, at: string, decideOn: Decides): readonly 
 
 function hold(account: Account, command: Of<'HoldCredits'>): readonly AccountEvent[] {
   const { holdId, jobId, amount, at, expiresAt, userId = null, planned = [] } = command
-  if (account.holds.has(holdId) || account.closed.usageIds.has(holdId)) return []
+  if (knowsHold(account, holdId)) return []
   assert(amount >= 0n, 'a hold is not negative')
   const { standing, quota } = account
   requireAdmission(standing, command.standingVersion)

@@ -18,6 +18,14 @@ export type ClosedHolds = {
 
 export const noClosedHolds: ClosedHolds = { usageIds: Map(), order: List(), size: 0 }
 
+/** The holds of an account, open ones and those that were settled lately. */
+type Holds = { readonly holds: Map<string, unknown>; readonly closed: ClosedHolds }
+
+/** Whether the hold was made, as far as the account remembers. */
+export function knowsHold({ holds, closed }: Holds, holdId: string): boolean {
+  return holds.has(holdId) || closed.usageIds.has(holdId)
+}
+
 /** Remembers a hold that was settled, and forgets the oldest beyond the limit. */
 export function remember(closed: ClosedHolds, holdId: string, ids: Set<string>): ClosedHolds {
   return forgetOldest({

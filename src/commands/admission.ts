@@ -1,6 +1,7 @@
 import { accountDecider, accountStream } from '../../domain/account/account.ts'
 import type { Account } from '../../domain/account/account.ts'
 import type { AccountCommand } from '../../domain/account/account-commands.ts'
+import { knowsHold } from '../../domain/account/closed-holds.ts'
 import { windowMs } from '../../domain/account/limit-window.ts'
 import { limitsFor, requestCounter } from '../../domain/account/limits.ts'
 import type { AppliedLimit, LimitSubject } from '../../domain/account/limits.ts'
@@ -9,7 +10,7 @@ import { DomainError } from '../../domain/errors.ts'
 import type { ErrorCode } from '../../domain/errors.ts'
 import type { CommandContext } from '../../domain/pipeline/command-pipeline.ts'
 import { isoTime } from '../../domain/ports/clock.ts'
-import type { LimitCheck } from '../../domain/ports/limit-store.ts'
+import type { LimitCheck, LimitDecision } from '../../domain/ports/limit-store.ts'
 import type { Allowance } from '../http/rate-limit-headers.ts'
 import type { Runtime } from '../runtime.ts'
 
@@ -22,6 +23,7 @@ import type { Runtime } from '../runtime.ts'
  * account, in the same append that holds the credits. A job that the account would refuse is not
  * counted; one that it refuses all the same, because others were faster, gives back its count. The
  * account refuses what was judged by limits that have changed meanwhile, and then all begins anew.
+ * A repetition finds its hold made, and is neither counted nor refused.
  *
  * An org without limits and throttle pays for one look at a state that is in memory anyway.
  */
@@ -57,10 +59,12 @@ export async function admit(
     const allowance = checks.length > 0 ? await count(ports, account, hold, checks) : null
     try {
       const { version } = account.standing
-      await accounts.handle(stream, { ...hold, standingVersion: version }, context)
+      const command = { ...hold, standingVersion: version }
+      const { events } = await accounts.handle(stream, command, context)
+      if (events.length === 0 && allowance) await ports.limits.give(checks, ports.clock.now())
       return allowance
     } catch (error) {
-      if (checks.length > 0) await ports.limits.give(checks, ports.clock.now())
+      if (allowance) await ports.limits.give(checks, ports.clock.now())
       if (!isStale(error)) throw error
       if (looks >= looksMax) throw new DomainError('unavailable', 'The limits are being changed.')
       account = (await accounts.load(stream)).state
@@ -107,7 +111,12 @@ function requestCheck(orgId: string, { limit, value }: AppliedLimit): Check | nu
   }
 }
 
-/** Counts the request, if the account can be expected to take it. @throws DomainError */
+/**
+ * Counts the request, if the account can be expected to take it.
+ *
+ * @returns null when it is not counted, as the hold is there already
+ * @throws DomainError
+ */
 async function count(
   { pipelines, limits, clock }: Ports,
   account: Account,
@@ -120,18 +129,32 @@ async function count(
   }
   const now = clock.now()
   const decision = await limits.take(checks, now)
+  const refused = refusedBy(checks, decision, now)
+  if (decision.allowed) {
+    if (!refused) return tightest(checks, decision.remaining)
+    await limits.give(checks, now)
+  }
+  const { state } = await pipelines.accounts.load(accountStream(account.orgId ?? ''))
+  if (knowsHold(state, hold.holdId)) return null
+  throw refused ?? new DomainError('rate_limited', 'Too many requests.')
+}
+
+/** What the counters say against a request; null when they let it pass. */
+function refusedBy(
+  checks: readonly Check[],
+  decision: LimitDecision,
+  now: number,
+): DomainError | null {
   if (!decision.allowed) {
     const check = checks.find(({ key }) => key === decision.key)
-    throw refusal(check, { used: decision.used, retryAfterMs: decision.retryAfterMs, now })
+    const { used, retryAfterMs } = decision
+    return check ? refusal(check, { used, retryAfterMs, now }) : null
   }
   const { remaining } = decision
   const usedUp = checks.find(({ cost }, index) => cost === 0 && remaining[index] === 0)
-  if (usedUp) {
-    await limits.give(checks, now)
-    const { max, windowMs: ms } = usedUp
-    throw refusal(usedUp, { used: max, retryAfterMs: ms / Math.max(max, 1), now })
-  }
-  return tightest(checks, remaining)
+  if (!usedUp) return null
+  const { max, windowMs: ms } = usedUp
+  return refusal(usedUp, { used: max, retryAfterMs: ms / Math.max(max, 1), now })
 }
 
 function wouldRefuse(account: Account, hold: Hold): boolean {
@@ -146,8 +169,7 @@ function wouldRefuse(account: Account, hold: Hold): boolean {
 
 type Refused = { readonly used: number; readonly retryAfterMs: number; readonly now: number }
 
-function refusal(check: Check | undefined, { used, retryAfterMs, now }: Refused): DomainError {
-  if (!check) return new DomainError('rate_limited', 'Too many requests.')
+function refusal(check: Check, { used, retryAfterMs, now }: Refused): DomainError {
   const windowSeconds = check.windowMs / 1000
   const detail = `${check.what} ${check.max} requests per ${windowSeconds} s; ${used} are used.`
   return new DomainError(check.code, detail, {

@@ -94,6 +94,15 @@ test('a job that cannot be paid gives its count back, though others were faster'
   expect(last).toMatchObject({ remaining: 0 })
 })
 
+test('a repetition of what was let in is neither refused nor counted', async () => {
+  await issue(a.setLimits([perHour({ max: 2 })]))
+  const hold = a.hold(weir.ids.next(), callMicro, isoTime(weir.clock.now()))
+  const repeated = async () => outcome(admit(weir, hold, nobody, weir.context('acme')))
+  expect([await repeated(), await repeated()]).toEqual(['admitted', 'admitted'])
+  expect(await outcomes(2)).toEqual(['admitted', refused])
+  expect(await repeated()).toBe('admitted')
+})
+
 test('limits that another process has set are in force at once', async () => {
   expect(await outcomes(1)).toEqual(['admitted'])
   // Written behind the back of the api's own pipelines.
