@@ -97,6 +97,9 @@ export class AnswerInterceptor implements NestInterceptor {
     try {
       const returned = await handle()
       const answer = toStored(returned)
+      if (returned instanceof Answer && !returned.isFinal) {
+        return send(reply, answer, returned.headers)
+      }
       // Answers may show a secret once; at rest nobody can read it.
       await idempotency.complete(scope, { ...answer, body: seal(answer.body, secretKey) })
       return send(reply, answer, headersOf(returned))

@@ -14,6 +14,11 @@ export function batchJobId(ids: Ids, subjectId: string, index: number): string {
   return `${subjectId.slice(0, 14)}7${derived.slice(15)}`
 }
 
+/** What became of one job of a batch. */
+export type BatchItem =
+  | { readonly status: 202; readonly job: JobView }
+  | { readonly status: number; readonly error: ReturnType<typeof problemBody> }
+
 export type BatchContext = {
   readonly log: Log
   readonly metrics: Pick<ApiMetrics, 'refused'>
@@ -21,7 +26,10 @@ export type BatchContext = {
 }
 
 /** One job of a batch: accepted, or refused without touching the others. */
-export async function batchItem(about: BatchContext, submit: () => Promise<JobView>) {
+export async function batchItem(
+  about: BatchContext,
+  submit: () => Promise<JobView>,
+): Promise<BatchItem> {
   try {
     return { status: 202, job: await submit() }
   } catch (error) {
@@ -30,4 +38,12 @@ export async function batchItem(about: BatchContext, submit: () => Promise<JobVi
     const { status } = errorTable[refusal.code]
     return { status, error: problemBody(refusal, about.requestId) }
   }
+}
+
+/**
+ * Whether nobody knows what became of the job: a repetition of the batch finds out. One that was
+ * given up is not made any more under this id.
+ */
+export function isUnknown(item: BatchItem): boolean {
+  return 'error' in item && item.status >= 500 && !('abandoned' in item.error)
 }

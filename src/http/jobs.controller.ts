@@ -1,15 +1,4 @@
-import {
-  Body,
-  Controller,
-  Get,
-  Header,
-  HttpCode,
-  Inject,
-  Param,
-  Post,
-  Query,
-  Req,
-} from '@nestjs/common'
+import { Body, Controller, Get, Header, Inject, Param, Post, Query, Req } from '@nestjs/common'
 import { CommandBus } from '@nestjs/cqrs'
 import type { FastifyRequest } from 'fastify'
 import { CancelJob } from '../commands/cancel-job.ts'
@@ -30,7 +19,7 @@ import { RUNTIME } from '../runtime.ts'
 import type { Runtime } from '../runtime.ts'
 import { NeedsScope, OpenToClients } from './access.ts'
 import { Answer } from './answer.ts'
-import { batchItem, batchJobId } from './batch.ts'
+import { batchItem, batchJobId, isUnknown } from './batch.ts'
 import { allowanceHeaders } from './rate-limit-headers.ts'
 import type { Query as QueryParams } from './paging.ts'
 import { preferredWaitMs } from './prefer.ts'
@@ -76,14 +65,13 @@ export class JobsController {
   }
 
   @Post('batch')
-  @HttpCode(200)
   @NeedsScope('jobs:write')
-  async submitBatch(@Req() request: FastifyRequest, @Body() body: unknown): Promise<unknown> {
+  async submitBatch(@Req() request: FastifyRequest, @Body() body: unknown): Promise<Answer> {
     const jobs = jobsOf(body)
     const { orgId } = tenantOf(request)
     const { subjectId, requestId } = request.weir
     const { log, metrics } = this.#runtime
-    const items = jobs.map((item, index) =>
+    const submitting = jobs.map((item, index) =>
       batchItem({ log, metrics, requestId }, async () => {
         const jobId = batchJobId(this.#runtime.ids, subjectId, index)
         const context = { ...commandContext(request, orgId), commandId: jobId }
@@ -92,7 +80,8 @@ export class JobsController {
         )
       }),
     )
-    return { items: await Promise.all(items) }
+    const items = await Promise.all(submitting)
+    return new Answer(200, { items }, {}, !items.some(isUnknown))
   }
 
   @Get()

@@ -16,9 +16,13 @@ const key: Principal = { kind: 'key', keyId: 'k1', ...tenant }
 const withKey = { 'idempotency-key': 'one' }
 
 /** A route that answers with what is given, for somebody or nobody. */
-function serve(principal: Principal | null, answer: (count: number) => Answer) {
+function serve(
+  principal: Principal | null,
+  answer: (count: number) => Answer,
+  clock = new SimulatedClock(),
+) {
   const idempotency = new MemoryIdempotencyStore()
-  const parts = { idempotency, clock: new SimulatedClock(), secretKey: Buffer.alloc(32) }
+  const parts = { idempotency, clock, secretKey: Buffer.alloc(32) }
   const interceptor = new AnswerInterceptor(parts as unknown as Runtime)
   const instance = fastify()
   let count = 0
@@ -41,6 +45,18 @@ test('a command with an Idempotency-Key happens once', async () => {
   const again = await instance.inject({ method: 'POST', url: '/', headers: withKey })
   expect(again.json()).toEqual({ count: 1 })
   expect(again.headers['idempotent-replayed']).toBe('true')
+})
+
+test('an answer that is not final is not kept: a later repetition finds out', async () => {
+  const clock = new SimulatedClock()
+  const instance = serve(key, (count) => new Answer(200, { count }, {}, count > 1), clock)
+  const post = async (): Promise<unknown> =>
+    (await instance.inject({ method: 'POST', url: '/', headers: withKey })).json()
+  expect(await post()).toEqual({ count: 1 })
+  expect(await post()).toMatchObject({ code: 'idempotency_in_flight' })
+  await clock.advance(20_000)
+  expect(await post()).toEqual({ count: 2 })
+  expect(await post()).toEqual({ count: 2 })
 })
 
 test('a request of nobody has no key: a sign-in gives a cookie each time', async () => {

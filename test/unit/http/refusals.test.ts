@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { DomainError } from '../../../domain/errors.ts'
 import { EngineUnavailable } from '../../../domain/ports/engine-unavailable.ts'
-import { batchItem } from '../../../src/http/batch.ts'
+import { batchItem, isUnknown } from '../../../src/http/batch.ts'
 import { loggedRefusalOf, problemBody } from '../../../src/http/problem.ts'
 import type { Log } from '../../../src/log.ts'
 import { openApiMetrics } from '../../../src/metrics/api.ts'
@@ -64,4 +64,19 @@ test.each([
   const refusal = new DomainError(code, 'No.')
   await batchItem({ log, metrics, requestId: 'r1' }, () => Promise.reject(refusal))
   expect(await series.text()).toContain(line)
+})
+
+test.each<[string, Error, boolean]>([
+  ['a bug', new Error('x is undefined'), true],
+  ['an event store that is away', new DomainError('unavailable', 'It is away.'), true],
+  [
+    'a submission given up',
+    new DomainError('unavailable', 'Too late.', { abandoned: true }),
+    false,
+  ],
+  ['a refusal', new DomainError('insufficient_credits', 'This needs more.'), false],
+])('after %s it is known what became of a job of a batch, or not', async (_, error, unknown) => {
+  const metrics = openApiMetrics(new Series())
+  const about = { log: keptLog().log, metrics, requestId: 'r1' }
+  expect(isUnknown(await batchItem(about, () => Promise.reject(error)))).toBe(unknown)
 })
