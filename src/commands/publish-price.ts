@@ -1,10 +1,12 @@
 import { Inject } from '@nestjs/common'
 import { Command, CommandHandler } from '@nestjs/cqrs'
 import type { ICommandHandler } from '@nestjs/cqrs'
+import { isPriceBookEvent } from '../../domain/catalog.ts'
 import { DomainError } from '../../domain/errors.ts'
 import type { CommandContext } from '../../domain/pipeline/command-pipeline.ts'
 import { isoTime } from '../../domain/ports/clock.ts'
-import { priceBookStream } from '../../domain/pricing/price-book.ts'
+import { readAll } from '../../domain/ports/event-store.ts'
+import { priceBookStream, versionNumbered } from '../../domain/pricing/price-book.ts'
 import type { PriceLine, PriceVersion } from '../../domain/pricing/price-book.ts'
 import { RUNTIME } from '../runtime.ts'
 import type { Runtime } from '../runtime.ts'
@@ -43,6 +45,8 @@ export class PublishPriceHandler implements ICommandHandler<PublishPrice> {
     const { pipelines, clock } = this.#runtime
     const { prices, reason, context } = publish
     const effectiveAt = publish.effectiveAt ?? isoTime(clock.now())
+    const earlier = await this.#madeBy(context)
+    if (earlier) return earlier
     const version = (await pipelines.priceBook.load(priceBookStream)).state.versions.length + 1
     const command = { type: 'PublishPrice' as const, version, effectiveAt, prices, reason }
     const { state, events } = await pipelines.priceBook.handle(priceBookStream, command, context)
@@ -51,5 +55,14 @@ export class PublishPriceHandler implements ICommandHandler<PublishPrice> {
       throw new DomainError('conflict', 'Somebody else has just published prices; look again.')
     }
     return published
+  }
+
+  /** What the command has published already, when it is repeated after its answer was lost. */
+  async #madeBy({ commandId }: CommandContext): Promise<PriceVersion | null> {
+    const { store, pipelines } = this.#runtime
+    const made = (await readAll(store, priceBookStream, 0)).find(({ id }) => id === commandId)
+    if (!made || !isPriceBookEvent(made)) return null
+    const { state } = await pipelines.priceBook.load(priceBookStream)
+    return versionNumbered(state, made.data.version)
   }
 }
