@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { EngineUnavailable } from '../../domain/ports/engine-unavailable.ts'
 import { type LimitCheck, type LimitDecision, LimitStore } from '../../domain/ports/limit-store.ts'
 import { Batcher } from '../batcher.ts'
 import { type CheckOutcome, costMs, decide, returned } from '../gcra.ts'
@@ -55,7 +56,8 @@ export class PostgresLimitStore extends LimitStore {
         take.resolve(decide(take.checks, outcomes))
       }
     } catch (error) {
-      for (const take of batch) take.reject(new Error('cannot count requests', { cause: error }))
+      const failure = failureOf(error)
+      for (const take of batch) take.reject(failure)
     }
   }
 }
@@ -75,6 +77,11 @@ function takeValues(batch: readonly Take[]): unknown[] {
     checks.map(costMs),
     checks.map((check) => check.windowMs),
   ]
+}
+
+function failureOf(cause: unknown): Error {
+  const isAway = cause instanceof EngineUnavailable
+  return new (isAway ? EngineUnavailable : Error)('cannot count requests', { cause })
 }
 
 function outcome(row: OutcomeRow): CheckOutcome {

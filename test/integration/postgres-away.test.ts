@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import pg from 'pg'
 import { EngineUnavailable } from '../../domain/ports/engine-unavailable.ts'
+import { PostgresLimitStore } from '../../infra/postgres/limit-store.ts'
 import { openPool } from '../../infra/postgres/pool.ts'
 import { inOneTrip, inTransaction, queryThen } from '../../infra/postgres/transaction.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
@@ -47,6 +48,9 @@ test('a Postgres that is not there does not answer', async () => {
   const nowhere = openPool('postgres://weir@127.0.0.1:1/weir', { max: 1, applicationName: 'weir' })
   await expect(nowhere.query({ text: 'SELECT 1' })).rejects.toBeInstanceOf(EngineUnavailable)
   await expect(inOneTrip(nowhere, [])).rejects.toBeInstanceOf(EngineUnavailable)
+  const check = { key: 'org', max: 1, windowMs: 1_000, cost: 1 }
+  const taken = new PostgresLimitStore(nowhere).take([check], 0)
+  await expect(taken).rejects.toBeInstanceOf(EngineUnavailable)
   await nowhere.end()
 })
 
