@@ -13,6 +13,7 @@ import { priceBookStream, versionNumbered } from '../../domain/pricing/price-boo
 import { jobInput } from '../../workers/job-input.ts'
 import { admit } from './admission.ts'
 import { estimateOf, planLeft } from './estimate.ts'
+import { hasActed } from './has-acted.ts'
 import { jobCredits } from '../queries/get-credits.ts'
 import { usedBy } from '../queries/list-usage.ts'
 import { RUNTIME } from '../runtime.ts'
@@ -47,7 +48,9 @@ export class RetryJobHandler implements ICommandHandler<RetryJob> {
   async execute({ jobId, context }: RetryJob): Promise<Loaded<Job>> {
     const { pipelines, clock, ids } = this.#runtime
     const stream = jobStream(jobId)
-    const job = existingJob((await pipelines.jobs.load(stream)).state)
+    const loaded = await pipelines.jobs.load(stream)
+    const job = existingJob(loaded.state)
+    if (await hasActed(this.#runtime, stream, context.commandId)) return { ...loaded, state: job }
     if (!isFinished(job.status) || job.status === 'succeeded') {
       throw new DomainError('conflict', `A job that is ${job.status} cannot be retried.`)
     }
