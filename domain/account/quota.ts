@@ -33,8 +33,8 @@ export const noQuota: Quota = {
 }
 
 /**
- * Counters of one window. Users beyond that are counted only while a limit is about users: one org
- * with millions of users must not make every command on it slow.
+ * Counters of one window. More users than that are counted only while a limit is about users: one
+ * org with millions of users must not make every command on it slow.
  */
 export const countersMax = 20_000
 
@@ -160,7 +160,8 @@ export function consume(
     if (start < counted.start) return counted
     const sums = start > counted.start ? noQuota.held : counted.sums
     const isFull = sums.size >= countersMax && !isAboutUsers
-    const kept = isFull ? charges.filter(([name]) => !name.startsWith('user|')) : charges
+    const isKept = ([name]: Charge): boolean => !name.startsWith('user|') || sums.has(name)
+    const kept = isFull ? charges.filter(isKept) : charges
     return { start, sums: add(sums, kept) }
   }
   return { ...quota, day: within('day'), month: within('month') }
