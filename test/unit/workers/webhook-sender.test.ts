@@ -66,8 +66,8 @@ function newDelivery(change: Partial<NewDelivery> = {}): NewDelivery {
   }
 }
 
-const deliveries = (length: number, host: string) =>
-  Array.from({ length }, () => newDelivery({ url: `https://${host}.example.com/` }))
+const deliveries = (length: number, host: string, orgId = 'org-1') =>
+  Array.from({ length }, () => newDelivery({ url: `https://${host}.example.com/`, orgId }))
 
 /** A receiver that answers when it is told to. */
 function patientReceiver() {
@@ -209,17 +209,20 @@ test('sends at most 5 to a host at once, and goes on as they are answered', asyn
   expect(reports.map((report) => report.type)).toEqual(Array.from({ length: 14 }, () => 'attempt'))
 })
 
-test('sends at most 50 at once', async () => {
+test('sends at most 50 at once, and 40 of one org', async () => {
   const { transport, waiting, answerAll } = patientReceiver()
   const all = Array.from({ length: 30 }, (_, n) => deliveries(2, `host-${n}`)).flat()
   await store.enqueue(all)
   startSender(transport)
   await clock.advance(5 * secondMs)
+  expect(waiting).toHaveLength(40)
+  await store.enqueue(Array.from({ length: 12 }, (_, n) => deliveries(1, `o-${n}`, 'org-2')).flat())
+  await clock.advance(5 * secondMs)
   expect(waiting).toHaveLength(50)
   await answerAll(200)
-  expect(waiting).toHaveLength(10)
+  expect(waiting).toHaveLength(22)
   await answerAll(200)
-  expect(reports).toHaveLength(60)
+  expect(reports).toHaveLength(72)
 })
 
 test('wakes up when it is told that something is due', async () => {
