@@ -66,6 +66,8 @@ export function limitIntake(
     const bytes = announcedBytes(request)
     const admit = async (): Promise<void> => {
       await identify(request)
+      // Nothing closes a second time: what is taken for who has gone would never be given back.
+      if (reply.raw.closed) throw new DomainError('invalid_request', 'The sender has gone.')
       large.take(bytes)
       reply.raw.once('close', () => large.giveBack(bytes))
     }

@@ -17,9 +17,12 @@ const large = 'x'.repeat(100_000)
 let instance: FastifyInstance
 let url: string
 let arrived: number
+/** What finding out who sends a request takes. */
+let identifying: Promise<void>
 
 beforeEach(async () => {
   arrived = 0
+  identifying = Promise.resolve()
   instance = fastify(intakeOptions)
   instance.addHook('onRequest', async () => {
     arrived += 1
@@ -29,6 +32,7 @@ beforeEach(async () => {
     return reply.status(errorTable[code].status).send(code)
   })
   limitIntake(instance, { clock: new SystemClock() }, async ({ headers }) => {
+    await identifying
     if (headers.authorization === undefined) throw new DomainError('unauthenticated', 'Who?')
   })
   instance.post('/', async ({ body }) => JSON.stringify(body).length)
@@ -79,4 +83,24 @@ test('of those that become large there are only a few at the same time', async (
   for (const { sent } of all) sent.end('"}')
   const statuses = await Promise.all(all.map(({ status }) => status))
   expect(statuses.sort()).toEqual([200, 200, 200, 200, 503, 503])
+})
+
+test('what is broken off before it is known who sends it leaves its room to others', async () => {
+  let known = (): void => undefined
+  identifying = new Promise((resolve) => (known = resolve))
+  let gone = 0
+  instance.server.on('connection', (socket) => socket.on('close', () => (gone += 1)))
+  const headers = { authorization: 'Bearer key', 'content-length': '9000000' }
+  const all = Array.from({ length: 4 }, () => {
+    const options = { method: 'POST', agent: false, headers }
+    return request(url, options).on('error', () => undefined)
+  })
+  for (const sent of all) sent.flushHeaders()
+  await waitFor('all to be there', () => arrived === all.length)
+  for (const sent of all) sent.destroy()
+  await waitFor('all to be gone', () => gone === all.length)
+  known()
+  const next = begin(`{"a":"${large}`, { authorization: 'Bearer key' })
+  next.sent.end('"}')
+  expect(await next.status).toBe(200)
 })
