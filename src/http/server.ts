@@ -5,7 +5,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify'
 import { fastify } from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppModule } from '../app.module.ts'
-import { Gateway } from '../realtime/gateway.ts'
+import { Gateway, socketPath } from '../realtime/gateway.ts'
 import { Channels } from '../realtime/channels.ts'
 import type { Runtime } from '../runtime.ts'
 import { Authenticator, bearerToken } from './authenticator.ts'
@@ -16,6 +16,7 @@ import { registerObjectRoutes } from './objects.ts'
 import { registerPage } from './page.ts'
 import { refusalOf, sendProblem } from './problem.ts'
 import { sessionOf } from './session-cookie.ts'
+import { ignoreUpgrades } from './upgrades.ts'
 import { versionedUrl } from './versioned-url.ts'
 
 const requestIdPattern = /^[\w.-]{1,128}$/
@@ -69,6 +70,7 @@ export async function startServer(runtime: Runtime): Promise<RunningServer> {
   await channels.open()
   const gateway = app.get(Gateway)
   gateway.open(instance.server)
+  ignoreUpgrades(instance.server, `${socketPath}/`)
   await app.listen(config.port, config.host)
   return {
     close: async (signal) => {

@@ -18,6 +18,9 @@ import { openJobSubscription } from './job-subscription.ts'
 import { frameBytesMax, introductionMs, subscriptionsMax } from './socket-limits.ts'
 import { readsMax, RequestBudget, SocketsByOrg, Unread } from './socket-limits.ts'
 
+/** Where sockets connect. */
+export const socketPath = '/v1/socket'
+
 /** Keys of open sockets are looked at again this often, ms: a revoked one ends its sockets. */
 const recheckMs = 3_000
 /** Orgs or sockets looked at together, before everything else has its turn. */
@@ -73,8 +76,10 @@ export class Gateway {
   open(http: HttpServer): void {
     const { corsOrigins } = this.#runtime.config
     this.#server = new Server(http, {
-      path: '/v1/socket',
+      path: socketPath,
       serveClient: true,
+      // Upgrades elsewhere are no business of sockets.
+      destroyUpgrade: false,
       maxHttpBufferSize: frameBytesMax,
       connectTimeout: introductionMs,
       // Without a list no browser of another origin may connect.

@@ -65,6 +65,28 @@ test.each(garbage)('%s is refused, and the connection closed', async (_what, byt
   expectStatus(await used.nobody.get('/healthz'), 200)
 })
 
+const upgrade = (headers: string): string =>
+  `connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n${headers}`
+
+test('who offers another protocol is answered in this one, again and with a body', async () => {
+  const { api } = await used.newOrg()
+  const known = `host: a\r\nauthorization: Bearer ${api.token}`
+  const body = JSON.stringify(sandbox())
+  const type = `content-type: application/json\r\ncontent-length: ${body.length}`
+  const answers = (told: string): readonly string[] => told.match(/HTTP\/1\.1 \d+/g) ?? []
+  const connection = await openRaw(used.weir.baseUrl)
+  connection.socket.write(`GET /v1/balance HTTP/1.1\r\n${upgrade(known)}\r\n\r\n`)
+  await waitFor('the first answer', () => answers(connection.text).length === 1)
+  const [half, rest] = [body.slice(0, 9), body.slice(9)]
+  connection.socket.write(`POST /v1/jobs HTTP/1.1\r\n${upgrade(known)}\r\n${type}\r\n\r\n${half}`)
+  connection.socket.write(rest)
+  await waitFor('the second answer', () => answers(connection.text).length === 2)
+  connection.socket.write(`GET / HTTP/1.1\r\n${known}\r\nconnection: Upgrade, close\r\n`)
+  connection.socket.write('upgrade: nonsense\r\n\r\n')
+  await connection.closed
+  expect(answers(connection.text)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 202', 'HTTP/1.1 200'])
+})
+
 test('headers beyond 16 KB are refused with the limit', async () => {
   for (const header of [`x-a: ${'b'.repeat(20_000)}`, 'x-a: b\r\n'.repeat(5_000).trim()]) {
     const text = await exchange(used.weir.baseUrl, `GET / HTTP/1.1\r\nhost: a\r\n${header}\r\n\r\n`)
