@@ -44,6 +44,9 @@ export const intakeOptions = {
   },
 }
 
+/** Fastify leaves a body that comes with one of them where it is. */
+const bodylessMethods = ['GET', 'HEAD', 'TRACE']
+
 /** A reason of our own: without one, each abort would make an error with its stack. */
 const arrived = 'arrived'
 
@@ -62,7 +65,7 @@ export function limitIntake(
   instance.server.maxConnections = connectionsMax
   const large = new LargeBodies()
   instance.addHook('preParsing', async (request, reply, payload) => {
-    if (!hasBody(request) || request.routeOptions.url === streamedRoute) return payload
+    if (!isParsed(request) || request.routeOptions.url === streamedRoute) return payload
     const bytes = announcedBytes(request)
     const admit = async (): Promise<void> => {
       await identify(request)
@@ -115,7 +118,9 @@ class LargeBodies {
   }
 }
 
-function hasBody({ headers }: FastifyRequest): boolean {
+/** Whether there is a body that somebody looks at: of the methods that have none, nobody does. */
+function isParsed({ method, headers }: FastifyRequest): boolean {
+  if (bodylessMethods.includes(method)) return false
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 

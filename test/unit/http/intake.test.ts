@@ -1,11 +1,13 @@
 import { once } from 'node:events'
 import { request } from 'node:http'
 import type { ClientRequest, IncomingMessage } from 'node:http'
+import { PassThrough } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { fastify } from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import { DomainError, errorTable } from '../../../domain/errors.ts'
-import { SystemClock } from '../../../infra/system/clock.ts'
+import { SimulatedClock } from '../../../infra/simulated/clock.ts'
 import { intakeOptions, limitIntake } from '../../../src/http/intake.ts'
 import { waitFor } from '../../support/wait-for.ts'
 
@@ -19,10 +21,14 @@ let url: string
 let arrived: number
 /** What finding out who sends a request takes. */
 let identifying: Promise<void>
+let clock: SimulatedClock
+let stream: PassThrough
 
 beforeEach(async () => {
   arrived = 0
   identifying = Promise.resolve()
+  clock = new SimulatedClock()
+  stream = new PassThrough()
   instance = fastify(intakeOptions)
   instance.addHook('onRequest', async () => {
     arrived += 1
@@ -31,11 +37,12 @@ beforeEach(async () => {
     const code = error instanceof DomainError ? error.code : 'internal'
     return reply.status(errorTable[code].status).send(code)
   })
-  limitIntake(instance, { clock: new SystemClock() }, async ({ headers }) => {
+  limitIntake(instance, { clock }, async ({ headers }) => {
     await identifying
     if (headers.authorization === undefined) throw new DomainError('unauthenticated', 'Who?')
   })
   instance.post('/', async ({ body }) => JSON.stringify(body).length)
+  instance.get('/', async () => stream)
   url = await instance.listen({ host: '127.0.0.1', port: 0 })
 })
 
@@ -103,4 +110,14 @@ test('what is broken off before it is known who sends it leaves its room to othe
   const next = begin(`{"a":"${large}`, { authorization: 'Bearer key' })
   next.sent.end('"}')
   expect(await next.status).toBe(200)
+})
+
+test('a long answer is not cut off for a body that came with its request', async () => {
+  const sent = request(url, { method: 'GET', agent: false, headers: { 'content-length': '2' } })
+  sent.end('{}')
+  stream.write('one ')
+  const [answer] = (await once(sent, 'response')) as [IncomingMessage]
+  await clock.advance(60_000)
+  stream.end('two')
+  expect(await text(answer)).toBe('one two')
 })
