@@ -99,6 +99,16 @@ export class Authenticator {
     return principal
   }
 
+  /** Whether a token that was good is so no longer: revoked, or at its end. */
+  async isOver(token: string | null): Promise<boolean> {
+    try {
+      await this.authenticate(token)
+      return false
+    } catch (error) {
+      return error instanceof DomainError && error.code === 'unauthenticated'
+    }
+  }
+
   /** An operator by the session in its browser's cookie. @throws DomainError `unauthenticated` */
   async session(token: string): Promise<Principal> {
     const found = await this.findSession(token)

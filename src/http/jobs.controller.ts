@@ -19,6 +19,7 @@ import { RUNTIME } from '../runtime.ts'
 import type { Runtime } from '../runtime.ts'
 import { NeedsScope, OpenToClients } from './access.ts'
 import { Answer } from './answer.ts'
+import { Authenticator, bearerToken } from './authenticator.ts'
 import { batchItem, batchJobId, isUnknown } from './batch.ts'
 import { allowanceHeaders } from './rate-limit-headers.ts'
 import type { Query as QueryParams } from './paging.ts'
@@ -34,15 +35,18 @@ export class JobsController {
   readonly #runtime: Runtime
   readonly #commands: CommandBus
   readonly #channels: JobChannels
+  readonly #authenticator: Authenticator
 
   constructor(
     @Inject(RUNTIME) runtime: Runtime,
     @Inject(CommandBus) commands: CommandBus,
     @Inject(JobChannels) channels: JobChannels,
+    @Inject(Authenticator) authenticator: Authenticator,
   ) {
     this.#runtime = runtime
     this.#commands = commands
     this.#channels = channels
+    this.#authenticator = authenticator
   }
 
   @Post()
@@ -128,8 +132,10 @@ export class JobsController {
     }
     const job = { revision, isFinished: isFinished(state.status) }
     const { every } = this.#runtime
+    const token = bearerToken(request.headers.authorization)
+    const isOver = () => this.#authenticator.isOver(token)
     return streamJobEvents({
-      ...{ request, jobId, query, job, every },
+      ...{ request, jobId, query, job, every, isOver },
       channels: this.#channels,
     })
   }

@@ -8,6 +8,8 @@ import { textParam } from './paging.ts'
 import type { Query } from './paging.ts'
 
 const heartbeatMs = 15_000
+/** The token of a reader is looked at again this often, ms: a revoked one ends the stream. */
+const recheckMs = 3_000
 /** A reader that does not read is cut off when this much waits for it, bytes. */
 const backlogBytesMax = 1_000_000
 
@@ -19,11 +21,13 @@ export type JobStream = {
   /** The job as it was when the request came. */
   readonly job: { readonly revision: number; readonly isFinished: boolean }
   readonly every: (ms: number, run: () => void) => () => void
+  /** Whether who reads may do so no longer. */
+  readonly isOver: () => Promise<boolean>
 }
 
 /**
  * Server-sent events of a job: the id is the revision, so that a browser that reconnects goes on
- * exactly where it was. Ends after a terminal event.
+ * exactly where it was. Ends after a terminal event, and with the token that it was asked for with.
  */
 export function streamJobEvents(stream: JobStream): Answer {
   const { request, jobId, query, channels, job } = stream
@@ -40,6 +44,11 @@ export function streamJobEvents(stream: JobStream): Answer {
   }
   write(': weir\n\n')
   const stopHeartbeat = stream.every(heartbeatMs, () => write(': still here\n\n'))
+  const stopRecheck = stream.every(recheckMs, () => {
+    void stream.isOver().then((isOver) => {
+      if (isOver) body.end()
+    })
+  })
   // Of who comes from beyond the stream, as after a restore, the end is watched all the same.
   const unwatch = channels.watch(jobId, Math.min(after, job.revision), {
     update: (event) => {
@@ -52,6 +61,7 @@ export function streamJobEvents(stream: JobStream): Answer {
   })
   body.on('close', () => {
     stopHeartbeat()
+    stopRecheck()
     unwatch()
   })
   return new Answer(200, body, {

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { PassThrough } from 'node:stream'
 import { expect, test } from '@jest/globals'
@@ -9,7 +10,8 @@ import type { JobChannels, JobListener } from '../../../src/realtime/job-channel
 /** A stream of a job that stands at revision 3, its heartbeat, and what its channel may tell. */
 function given(query: Readonly<Record<string, string>> = {}) {
   const watched: { after: number; listener: JobListener }[] = []
-  const heartbeats: (() => void)[] = []
+  const regularly: (() => void)[] = []
+  const token = { isOver: false }
   const channels = {
     watch: (_jobId: string, after: number, listener: JobListener) => {
       watched.push({ after, listener })
@@ -23,17 +25,19 @@ function given(query: Readonly<Record<string, string>> = {}) {
     channels: channels as unknown as JobChannels,
     job: { revision: 3, isFinished: false },
     every: (_ms, run) => {
-      heartbeats.push(run)
+      regularly.push(run)
       return () => undefined
     },
+    isOver: async () => token.isOver,
   })
   if (!(body instanceof PassThrough)) throw new Error('a stream was expected')
   const [{ after, listener } = { after: NaN, listener: null }] = watched
-  const [beat] = heartbeats
-  if (listener === null || beat === undefined) throw new Error('nothing is watched')
+  const [beat, recheck] = regularly
+  if (listener === null || beat === undefined || recheck === undefined)
+    throw new Error('nothing is watched')
   const tell = (revision: number, type: string, status: string): void =>
     listener.update({ revision, type, job: { status } } as JobEventView)
-  return { body, after, listener, beat, tell }
+  return { body, after, listener, beat, recheck, token, tell }
 }
 
 const idsOf = (sent: string): readonly number[] =>
@@ -61,4 +65,16 @@ test('a stream from beyond the revision of its job ends with the job all the sam
   tell(4, 'job.started', 'running')
   tell(5, 'job.succeeded', 'succeeded')
   expect(idsOf(await text(body))).toEqual([])
+})
+
+test('a stream ends with the token that it was asked for with', async () => {
+  const { body, tell, recheck, token } = given()
+  recheck()
+  await Promise.resolve()
+  tell(4, 'job.started', 'running')
+  token.isOver = true
+  recheck()
+  await once(body, 'prefinish')
+  tell(5, 'job.succeeded', 'succeeded')
+  expect(idsOf(await text(body))).toEqual([4])
 })
