@@ -89,7 +89,11 @@ export class Gateway {
     this.#server.use((socket, next) => {
       this.#admit(socket).then(
         () => next(),
-        (error: unknown) => next(connectError(error)),
+        (error: unknown) => {
+          next(connectError(error))
+          // Once that is said: whoever was refused would only try again on the same connection.
+          process.nextTick(() => this.#cutOff(socket))
+        },
       )
     })
     this.#server.on('connection', (socket) => this.#connected(socket))

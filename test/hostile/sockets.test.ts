@@ -52,6 +52,17 @@ test(
   limitMs,
 )
 
+test('a connection that is refused is told so, and closed before it can ask again', async () => {
+  const openedAt = performance.now()
+  const unknown = await openSession(used.weir.baseUrl, 'x')
+  for (let number = 0; number < 20_000; number += 1) unknown.send('40{"token":"x"}')
+  await unknown.closed
+  expect(performance.now() - openedAt).toBeLessThan(introductionMs / 2)
+  const refused = unknown.received.filter((text) => text.startsWith('44'))
+  expect(refused[0]).toContain('"unauthenticated"')
+  expect(refused.length).toBeLessThan(2_000)
+})
+
 const nonsense: readonly (readonly [what: string, data: string | Uint8Array])[] = [
   ['a frame beyond 16 KB', `42${JSON.stringify(['subscribe', { channel: 'x'.repeat(20_000) }])}`],
   ['a binary frame beyond 16 KB', new Uint8Array(20_000)],
