@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { isIPv6 } from 'node:net'
 import { Inject } from '@nestjs/common'
 import { Command, CommandHandler } from '@nestjs/cqrs'
 import type { ICommandHandler } from '@nestjs/cqrs'
@@ -15,7 +16,7 @@ import type { Runtime } from '../runtime.ts'
 
 /** A session ends after that time, used or not, ms. */
 export const sessionMs = 12 * 3_600_000
-/** Wrong passwords for one address of a person, and from one address of the network. */
+/** Wrong passwords for one address of a person, and from one place in the network. */
 const triesMax = { email: 10, ip: 30 } as const
 const triesWindowMs = 15 * 60_000
 
@@ -94,7 +95,18 @@ function checksOf(email: string, ip: string): readonly LimitCheck[] {
     const key = `sign-in:${kind}:${createHash('sha256').update(value).digest('hex')}`
     return { key, max: triesMax[kind], windowMs: triesWindowMs, cost: 1 }
   }
-  return [check('email', folded(email)), check('ip', ip)]
+  return [check('email', folded(email)), check('ip', placeOf(ip))]
+}
+
+/** Who has one address of an IPv6 network has 2^64 of them: its first half is the place. */
+function placeOf(ip: string): string {
+  // One with dots is an IPv4 address in the clothes of the other kind.
+  if (!isIPv6(ip) || ip.includes('.')) return ip
+  const [head = '', tail = ''] = ip.split('::')
+  const [first, last] = [head, tail].map((groups) => groups.split(':').filter(Boolean))
+  const zeros = 8 - (first?.length ?? 0) - (last?.length ?? 0)
+  const groups = [...(first ?? []), ...Array.from({ length: zeros }, () => '0'), ...(last ?? [])]
+  return groups.slice(0, 4).join(':')
 }
 
 type Refused = { readonly key: string; readonly used: number; readonly retryAfterMs: number }
