@@ -13,6 +13,8 @@ import { signClientToken } from './credentials.ts'
 const pageTokenMs = 3_600_000
 const loopback = new Set(['127.0.0.1', '::1', '::ffff:127.0.0.1'])
 const localNames = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/
+/** What proxies add: then it is not the browser that is on this machine. */
+const proxyHeaders = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via']
 
 /** What weir tells of itself. */
 @Controller()
@@ -66,7 +68,7 @@ export class MetaController {
   @Public()
   devSession(@Req() request: FastifyRequest): unknown {
     const { config, clock, secretKey } = this.#runtime
-    const isLocal = loopback.has(request.ip) && localNames.test(request.headers.host ?? '')
+    const isLocal = loopback.has(request.ip) && areLocal(request, config.publicUrl)
     const dev = isLocal && !config.isProduction ? readDevFile(config.home) : undefined
     if (!dev) throw new DomainError('not_found', 'There is no such route.')
     const { orgId } = dev
@@ -75,4 +77,10 @@ export class MetaController {
     const claims = { orgId, userId: null, channels: null, scopes, expiresAt }
     return { token: signClientToken(claims, secretKey), orgId, expiresAt: isoTime(expiresAt) }
   }
+}
+
+/** A proxy on this machine may call weir by a local name, on behalf of anybody. */
+function areLocal({ headers }: FastifyRequest, publicUrl: string): boolean {
+  const names = [headers.host ?? '', new URL(publicUrl).host]
+  return names.every((name) => localNames.test(name)) && !proxyHeaders.some((it) => it in headers)
 }
