@@ -1,4 +1,5 @@
-import type { FastifyInstance } from 'fastify'
+import type { Readable } from 'node:stream'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { DomainError } from '../../domain/errors.ts'
 import { parseJsonBody } from './json-body.ts'
 
@@ -17,8 +18,12 @@ export function registerBodyParsers(instance: FastifyInstance): void {
     },
   )
   // `curl -d ''` and some forms name a type for nothing.
-  instance.addContentTypeParser('*', ({ headers }, _payload, done) => {
-    if (headers['content-length'] === '0') return done(null, undefined)
-    done(new DomainError('unsupported_media_type', 'Send the body as application/json.'))
+  instance.addContentTypeParser('*', async ({ headers }: FastifyRequest, payload: Readable) => {
+    const other = new DomainError('unsupported_media_type', 'Send the body as application/json.')
+    if (headers['content-length'] === '0') return undefined
+    if (headers['content-length'] !== undefined) throw other
+    // Of one in chunks only its end tells that it is empty.
+    for await (const chunk of payload.iterator({ destroyOnReturn: false })) if (chunk) throw other
+    return undefined
   })
 }
