@@ -30,8 +30,12 @@ export abstract class IdempotencyStore {
 
   abstract complete(scope: string, answer: StoredAnswer): Promise<void>
 
-  /** Forgets a request that was refused. */
-  abstract abandon(scope: string): Promise<void>
+  /**
+   * Forgets a request that was refused, unless another one has taken it over meanwhile.
+   *
+   * @param lockedUntil the end of the lock that it began with, ms since the epoch
+   */
+  abstract abandon(scope: string, lockedUntil: number): Promise<void>
 
   /** Forgets keys older than `before`, ms since the epoch. */
   abstract forget(before: number): Promise<void>

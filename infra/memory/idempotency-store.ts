@@ -37,8 +37,9 @@ export class MemoryIdempotencyStore extends IdempotencyStore {
     if (entry) entry.answer ??= answer
   }
 
-  override async abandon(scope: string): Promise<void> {
-    if (this.#entries.get(scope)?.answer === null) this.#entries.delete(scope)
+  override async abandon(scope: string, lockedUntil: number): Promise<void> {
+    const entry = this.#entries.get(scope)
+    if (entry?.answer === null && entry.lockedUntil === lockedUntil) this.#entries.delete(scope)
   }
 
   override async forget(before: number): Promise<void> {

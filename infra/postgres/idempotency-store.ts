@@ -70,11 +70,12 @@ export class PostgresIdempotencyStore extends IdempotencyStore {
     })
   }
 
-  override async abandon(scope: string): Promise<void> {
+  override async abandon(scope: string, lockedUntil: number): Promise<void> {
     await this.#pool.query({
       name: 'idempotency-abandon',
-      text: 'DELETE FROM idempotency_key WHERE scope = $1 AND answer_status IS NULL',
-      values: [scope],
+      text: `DELETE FROM idempotency_key
+        WHERE scope = $1 AND answer_status IS NULL AND locked_until = $2`,
+      values: [scope, new Date(lockedUntil)],
     })
   }
 

@@ -70,12 +70,13 @@ export class AnswerInterceptor implements NestInterceptor {
     scope: string,
   ): Promise<string> {
     const { idempotency, clock, secretKey } = this.#runtime
+    const now = clock.now()
+    const lock = { now, lockMs: request.headers['prefer'] ? lockMs + waitMsMax : lockMs }
     const begun = await idempotency.begin({
       scope,
       bodySha256: fingerprint(request.body),
       subjectId: request.weir.subjectId,
-      now: clock.now(),
-      lockMs: request.headers['prefer'] ? lockMs + waitMsMax : lockMs,
+      ...lock,
     })
     switch (begun.kind) {
       case 'answered':
@@ -106,7 +107,7 @@ export class AnswerInterceptor implements NestInterceptor {
     } catch (error) {
       // What failed without a refusal may have happened: the key stays locked for a while, and a
       // repetition after that finds out.
-      if (!mayHaveHappened(error)) await idempotency.abandon(scope)
+      if (!mayHaveHappened(error)) await idempotency.abandon(scope, now + lock.lockMs)
       throw error
     }
   }
@@ -149,8 +150,13 @@ function scopeOf(request: FastifyRequest, key: string | readonly string[]): stri
   }
   const { principal } = request.weir
   const whose = principal && 'orgId' in principal ? principal.orgId : actorOf(principal)
-  const [path] = request.url.split('?')
-  return `${whose} ${request.method} ${path} ${key}`
+  return `${whose} ${request.method} ${pathOf(request)} ${key}`
+}
+
+/** The path as it is routed, however the client has written it. */
+function pathOf({ routeOptions, params }: FastifyRequest): string {
+  const values = params as Readonly<Record<string, string>>
+  return (routeOptions.url ?? '').replace(/:(\w+)/g, (_, name: string) => values[name] ?? '')
 }
 
 /** SHA-256 of the body as parsed JSON: the order of members does not matter. */

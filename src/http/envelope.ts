@@ -69,7 +69,7 @@ function describe(error: ErrorObject): FieldError {
   const { instancePath, keyword, message } = error
   const params: Readonly<Record<string, unknown>> = error.params
   const member = keyword === 'required' ? params['missingProperty'] : params['additionalProperty']
-  const pointer = typeof member === 'string' ? `${instancePath}/${member}` : instancePath
+  const pointer = typeof member === 'string' ? `${instancePath}/${escaped(member)}` : instancePath
   switch (keyword) {
     case 'required':
       return { pointer, detail: 'is required' }
@@ -84,4 +84,9 @@ function describe(error: ErrorObject): FieldError {
     default:
       return { pointer, detail: message ?? 'is not acceptable' }
   }
+}
+
+/** A name as RFC 6901 writes it in a pointer. */
+function escaped(name: string): string {
+  return name.replaceAll('~', '~0').replaceAll('/', '~1')
 }

@@ -85,16 +85,26 @@ export function idempotencyStoreContract(given: () => IdempotencyStore): void {
   test('a refused request leaves nothing behind', async () => {
     const first = request()
     await given().begin(first)
-    await given().abandon(first.scope)
+    await given().abandon(first.scope, now + lockMs)
     const other = { ...again(first, 1), bodySha256: 'cd'.repeat(32) }
     expect(await given().begin(other)).toEqual({ kind: 'go', subjectId: other.subjectId })
+  })
+
+  test('a request that was taken over cannot abandon what is in work now', async () => {
+    const first = request()
+    await given().begin(first)
+    const second = again(first, lockMs)
+    await given().begin(second)
+    await given().abandon(first.scope, now + lockMs)
+    await given().complete(second.scope, answer)
+    expect(await given().begin(again(second, 1))).toEqual({ kind: 'answered', answer })
   })
 
   test('what was answered is not abandoned', async () => {
     const first = request()
     await given().begin(first)
     await given().complete(first.scope, answer)
-    await given().abandon(first.scope)
+    await given().abandon(first.scope, now + lockMs)
     expect(await given().begin(again(first, 1))).toEqual({ kind: 'answered', answer })
   })
 
@@ -103,7 +113,7 @@ export function idempotencyStoreContract(given: () => IdempotencyStore): void {
     await given().begin(first)
     await given().complete(first.scope, answer)
     expect(await given().begin(second)).toEqual({ kind: 'go', subjectId: second.subjectId })
-    await given().abandon(randomUUID())
+    await given().abandon(randomUUID(), now + lockMs)
     await given().complete(randomUUID(), answer)
   })
 

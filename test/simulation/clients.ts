@@ -113,7 +113,8 @@ export class Clients {
     const { ids, scheduler } = this.#world
     const { key: scope } = wanted
     const request = { scope, bodySha256: scope, subjectId: ids.next(), lockMs }
-    const begun = await idempotency.begin({ ...request, now: scheduler.now() })
+    const now = scheduler.now()
+    const begun = await idempotency.begin({ ...request, now })
     if (begun.kind === 'answered') return begun.answer.body
     if (begun.kind !== 'go') throw new DomainError('unavailable', 'It is still in work.')
     try {
@@ -122,7 +123,7 @@ export class Clients {
       return jobId
     } catch (error) {
       if (error instanceof DomainError && error.code !== 'unavailable') {
-        await idempotency.abandon(scope)
+        await idempotency.abandon(scope, now + lockMs)
       }
       throw error
     }

@@ -236,11 +236,18 @@ export const mutations: Readonly<Record<string, Mutation>> = {
       }),
   },
   'an answer is forgotten as soon as it is given': {
-    idempotency: (store) =>
-      replaced(store, {
-        complete: async (scope) => {
-          await store.abandon(scope)
+    idempotency: (store) => {
+      const locks = new Map<string, number>()
+      return replaced(store, {
+        begin: async (request) => {
+          const begun = await store.begin(request)
+          if (begun.kind === 'go') locks.set(request.scope, request.now + request.lockMs)
+          return begun
         },
-      }),
+        complete: async (scope) => {
+          await store.abandon(scope, locks.get(scope) ?? 0)
+        },
+      })
+    },
   },
 }

@@ -20,6 +20,7 @@ function serve(
   principal: Principal | null,
   answer: (count: number) => Answer,
   clock = new SimulatedClock(),
+  url = '/',
 ) {
   const idempotency = new MemoryIdempotencyStore()
   const parts = { idempotency, clock, secretKey: Buffer.alloc(32) }
@@ -28,7 +29,7 @@ function serve(
   let count = 0
   instance.route({
     method: ['GET', 'POST'],
-    url: '/',
+    url,
     handler: async (request, reply) => {
       request.weir = { principal, subjectId: 'subject' } as RequestContext
       const context = new ExecutionContextHost([request, reply])
@@ -45,6 +46,16 @@ test('a command with an Idempotency-Key happens once', async () => {
   const again = await instance.inject({ method: 'POST', url: '/', headers: withKey })
   expect(again.json()).toEqual({ count: 1 })
   expect(again.headers['idempotent-replayed']).toBe('true')
+})
+
+test('a path is the same however it is written', async () => {
+  const clock = new SimulatedClock()
+  const instance = serve(key, (count) => new Answer(201, { count }), clock, '/things/:name')
+  const post = async (url: string): Promise<unknown> =>
+    (await instance.inject({ method: 'POST', url, headers: withKey })).json()
+  expect(await post('/things/abc')).toEqual({ count: 1 })
+  expect(await post('/things/a%62c?x=1')).toEqual({ count: 1 })
+  expect(await post('/things/abd')).toEqual({ count: 2 })
 })
 
 test('an answer that is not final is not kept: a later repetition finds out', async () => {
