@@ -155,8 +155,8 @@ function scopeOf(request: FastifyRequest, key: string | readonly string[]): stri
 
 /** The path as it is routed, however the client has written it. */
 function pathOf({ routeOptions, params }: FastifyRequest): string {
-  const values = params as Readonly<Record<string, string>>
-  return (routeOptions.url ?? '').replace(/:(\w+)/g, (_, name: string) => values[name] ?? '')
+  const valueOf = (name: string): string => String(Reflect.get(Object(params), name))
+  return (routeOptions.url ?? '').replace(/:(\w+)/g, (_, name: string) => valueOf(name))
 }
 
 /** SHA-256 of the body as parsed JSON: the order of members does not matter. */
