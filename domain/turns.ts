@@ -1,55 +1,23 @@
-/**
- * Lets so many things run at the same time. The others wait: those of one party in the order in
- * which they came, and parties that wait take turns, however many things each of them has.
- */
+/** Lets so many things run at the same time, the others in the order in which they came. */
 export class Turns {
   readonly #max: number
-  /** By party; the one whose turn is next comes first. */
-  readonly #waiting = new Map<string, (() => void)[]>()
+  readonly #waiting: (() => void)[] = []
   #running = 0
-  #waits = 0
 
   constructor(max: number) {
     this.#max = max
   }
 
-  /** How many things wait. */
-  get waiting(): number {
-    return this.#waits
-  }
-
-  /** Runs it when it is its turn. @param party whose it is; all are of one party by default */
-  async take<T>(run: () => Promise<T>, party = ''): Promise<T> {
-    if (this.#running < this.#max) this.#running += 1
-    else await this.#turnOf(party)
+  async take<T>(run: () => Promise<T>): Promise<T> {
+    if (this.#running >= this.#max) await new Promise<void>((go) => this.#waiting.push(go))
+    else this.#running += 1
     try {
       return await run()
     } finally {
-      this.#leave()
+      // Who waited goes on in this place, so that nobody can come between.
+      const next = this.#waiting.shift()
+      if (next) next()
+      else this.#running -= 1
     }
-  }
-
-  #turnOf(party: string): Promise<void> {
-    this.#waits += 1
-    return new Promise((go) => {
-      const own = this.#waiting.get(party)
-      if (own) own.push(go)
-      else this.#waiting.set(party, [go])
-    })
-  }
-
-  /** Who waited goes on in the place that becomes free, so that nobody can come between. */
-  #leave(): void {
-    const next = this.#waiting.entries().next()
-    if (next.done) {
-      this.#running -= 1
-      return
-    }
-    const [party, own] = next.value
-    const go = own.shift()
-    this.#waits -= 1
-    this.#waiting.delete(party)
-    if (own.length > 0) this.#waiting.set(party, own)
-    go?.()
   }
 }

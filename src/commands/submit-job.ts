@@ -1,14 +1,13 @@
 import { Inject } from '@nestjs/common'
 import { Command, CommandHandler } from '@nestjs/cqrs'
 import type { ICommandHandler } from '@nestjs/cqrs'
-import { DomainError, invalid } from '../../domain/errors.ts'
+import { type DomainError, invalid } from '../../domain/errors.ts'
 import { deadlineAfter, existingJob, jobStream } from '../../domain/job/job.ts'
 import type { Job } from '../../domain/job/job.ts'
 import type { JobSpec } from '../../domain/job/job-events.ts'
 import type { CommandContext, Loaded } from '../../domain/pipeline/command-pipeline.ts'
 import { isoTime } from '../../domain/ports/clock.ts'
 import { priceBookStream, versionAt } from '../../domain/pricing/price-book.ts'
-import { Turns } from '../../domain/turns.ts'
 import { isUploadId, uploadKey, uploadUsableUntil } from '../../domain/upload/upload-key.ts'
 import type { JobType } from '../../workers/handlers/job-type.ts'
 import { RUNTIME } from '../runtime.ts'
@@ -25,12 +24,6 @@ const inlineInputLengthMax = 32_000
 /** A hold outlives its job's deadline by this much, and a job without one by a year, ms. */
 const holdGraceMs = 3_600_000
 const holdMsMax = 366 * 86_400_000
-/**
- * Submissions in work at once, and those that may wait for it. All at once, thousands of them would
- * each take so long that their holds are taken for stranded.
- */
-const inWorkMax = 500
-const waitingMax = 20_000
 
 /** The job, and what is left of the limits that it was counted for. */
 export type Submitted = Loaded<Job> & { readonly allowance: Allowance | null }
@@ -52,18 +45,12 @@ export class SubmitJob extends Command<Submitted> {
 @CommandHandler(SubmitJob)
 export class SubmitJobHandler implements ICommandHandler<SubmitJob> {
   readonly #runtime: Runtime
-  readonly #turns = new Turns(inWorkMax)
 
   constructor(@Inject(RUNTIME) runtime: Runtime) {
     this.#runtime = runtime
   }
 
-  async execute(command: SubmitJob): Promise<Submitted> {
-    if (this.#turns.waiting >= waitingMax) throw tooMany()
-    return this.#turns.take(() => this.#submit(command), command.context.orgId)
-  }
-
-  async #submit({ jobId, request, context }: SubmitJob): Promise<Submitted> {
+  async execute({ jobId, request, context }: SubmitJob): Promise<Submitted> {
     const { pipelines, ids } = this.#runtime
     const { spec, planned } = await this.#prepare(jobId, request, context)
     const { userId, jobType } = spec
@@ -147,10 +134,6 @@ function inputOf(jobId: string, { input }: JobRequest): Pick<JobSpec, 'input' | 
 function holdEnd({ deadlineAt, submittedAt }: JobSpec): string {
   if (deadlineAt !== null) return isoTime(Date.parse(deadlineAt) + holdGraceMs)
   return isoTime(Date.parse(submittedAt) + holdMsMax)
-}
-
-function tooMany(): DomainError {
-  return new DomainError('unavailable', 'Too many submissions wait already; try again.')
 }
 
 function unknownType(type: string, known: readonly string[]): DomainError {

@@ -37,26 +37,3 @@ test('a job that is refused leaves no input behind', async () => {
   await expect(submit('j1')).rejects.toMatchObject({ code: 'account_banned' })
   expect(await weir.objects.head('inputs/j1')).toBeNull()
 })
-
-test('many submissions wait their turn, and each is dated when it has it', async () => {
-  const { weir, submit } = await open()
-  const { objects } = weir
-  let inWork = 0
-  let most = 0
-  const put = objects.put.bind(objects)
-  objects.put = async (...given) => {
-    inWork += 1
-    most = Math.max(most, inWork)
-    await weir.clock.sleep(1_000)
-    inWork -= 1
-    return put(...given)
-  }
-  const jobs = Array.from({ length: 600 }, (_, n) => submit(`j${n}`))
-  let dates: number[] = []
-  void Promise.all(jobs).then((all) => {
-    dates = all.map(({ state }) => Date.parse(state.spec.submittedAt))
-  })
-  await weir.until('all of them', () => dates.length > 0)
-  expect(most).toBe(500)
-  expect(Math.max(...dates) - Math.min(...dates)).toBeGreaterThanOrEqual(1_000)
-})
