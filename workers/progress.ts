@@ -1,3 +1,4 @@
+import { isRecent } from '../domain/ports/clock.ts'
 import type { Clock } from '../domain/ports/clock.ts'
 import type { Signals } from '../domain/ports/signals.ts'
 
@@ -26,9 +27,7 @@ export class ProgressTeller {
 
   tell(progress: Progress): void {
     const now = this.#clock.now()
-    const sinceMs = now - (this.#toldAt.get(progress.jobId) ?? -Infinity)
-    // Below zero the machine's clock was set back: nobody waits until it is as late again.
-    if (sinceMs >= 0 && sinceMs < everyMs) return
+    if (isRecent(this.#toldAt.get(progress.jobId) ?? -Infinity, now, everyMs)) return
     if (this.#toldAt.size >= rememberedMax) this.#toldAt.clear()
     this.#toldAt.set(progress.jobId, now)
     this.#signals.publish('job_progress', progress).catch(() => undefined)

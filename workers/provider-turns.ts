@@ -3,7 +3,7 @@ import { windowMs } from '../domain/account/limit-window.ts'
 import { limitsFor, requestCounter } from '../domain/account/limits.ts'
 import type { Limit } from '../domain/account/limits.ts'
 import type { Pipelines } from '../domain/aggregates.ts'
-import { isoTime } from '../domain/ports/clock.ts'
+import { isoTime, isRecent } from '../domain/ports/clock.ts'
 import type { Clock } from '../domain/ports/clock.ts'
 import type { Ids } from '../domain/ports/ids.ts'
 import type { LimitCheck, LimitStore } from '../domain/ports/limit-store.ts'
@@ -83,9 +83,7 @@ export class ProviderTurns {
 
   #limits(orgId: string, now: number): Promise<readonly Limit[]> {
     const known = this.#believed.get(orgId)
-    const ageMs = now - (known?.since ?? -Infinity)
-    // Below zero the machine's clock was set back: nobody waits until it is as late again.
-    if (known && ageMs >= 0 && ageMs < believedMs) return known.limits
+    if (known && isRecent(known.since, now, believedMs)) return known.limits
     if (this.#believed.size >= believedMax) this.#believed.clear()
     const { accounts } = this.#ports.pipelines
     const limits = accounts.load(accountStream(orgId)).then(({ state }) => state.standing.limits)

@@ -3,7 +3,7 @@ import type { Pipelines } from '../domain/aggregates.ts'
 import { DomainError } from '../domain/errors.ts'
 import { holdIdOf, isFinished, jobStream } from '../domain/job/job.ts'
 import type { Job, JobState } from '../domain/job/job.ts'
-import { isoTime } from '../domain/ports/clock.ts'
+import { isoTime, isRecent } from '../domain/ports/clock.ts'
 import type { Clock } from '../domain/ports/clock.ts'
 import type { HoldWatch, StrandedHold } from '../domain/ports/hold-watch.ts'
 import type { Ids } from '../domain/ports/ids.ts'
@@ -66,9 +66,7 @@ export class Rescuer {
     await this.#each(await leases.overdue(now, batchMax), (jobId) => this.#enforceDeadline(jobId))
     const orgs = await holds.orgsWithExpiredCredits(isoTime(now), batchMax)
     await this.#each(orgs, (orgId) => this.#expireCredits(orgId))
-    const sinceMs = now - this.#moneyAt
-    // Below zero the machine's clock was set back: nobody waits until it is as late again.
-    if (sinceMs >= 0 && sinceMs < moneyEveryMs) return 'idle'
+    if (isRecent(this.#moneyAt, now, moneyEveryMs)) return 'idle'
     const stranded = await holds.stranded(isoTime(now - strandedAfterMs), batchMax)
     await this.#each(stranded, (hold) => this.#releaseHold(hold))
     await leases.forget(100 * batchMax)

@@ -10,6 +10,15 @@ export abstract class Clock {
   abstract sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
 
+/**
+ * Whether less than `ms` have passed between then and now. Before then, the machine's clock was set
+ * back: nothing that is recent lasts until it is as late again.
+ */
+export function isRecent(thenMs: number, nowMs: number, ms: number): boolean {
+  const ageMs = nowMs - thenMs
+  return ageMs >= 0 && ageMs < ms
+}
+
 /** The first and the last time that events, Postgres and JavaScript write alike. */
 export const firstTime = '0001-01-01T00:00:00.000Z'
 export const lastTime = '9999-12-31T23:59:59.999Z'

@@ -3,7 +3,7 @@ import { accountStream } from '../../domain/account/account.ts'
 import { DomainError } from '../../domain/errors.ts'
 import { operatorsStream, sessionAt } from '../../domain/operators/operators.ts'
 import type { OperatorRole, OperatorSession } from '../../domain/operators/operators.ts'
-import { isoTime } from '../../domain/ports/clock.ts'
+import { isoTime, isRecent } from '../../domain/ports/clock.ts'
 import type { AuthFailure } from '../metrics/api.ts'
 import type { Runtime } from '../runtime.ts'
 import { isSecret, parseAdminToken, parseApiKey, parseSessionToken } from './credentials.ts'
@@ -46,7 +46,7 @@ export type Tenant = Extract<Principal, { orgId: string }>
 export const trustedMs = 500
 const trustedMax = 10_000
 
-type Trusted = { readonly principal: Principal; readonly until: number }
+type Trusted = { readonly principal: Principal; readonly since: number }
 
 /** Finds out who holds a token. */
 export class Authenticator {
@@ -82,7 +82,7 @@ export class Authenticator {
     if (token.startsWith('weir_client_')) return this.#client(token)
     const now = this.#runtime.clock.now()
     const trusted = this.#trusted.get(token)
-    if (trusted && trusted.until > now) return trusted.principal
+    if (trusted && isRecent(trusted.since, now, trustedMs)) return trusted.principal
     const admin = parseAdminToken(token)
     if (admin) return this.#operator(admin)
     const key = parseApiKey(token)
@@ -95,7 +95,7 @@ export class Authenticator {
     const { orgId, keyId } = key
     const principal = { kind: 'key' as const, orgId, keyId, scopes: issued.scopes }
     if (this.#trusted.size >= trustedMax) this.#trusted.clear()
-    this.#trusted.set(token, { principal, until: now + trustedMs })
+    this.#trusted.set(token, { principal, since: now })
     return principal
   }
 

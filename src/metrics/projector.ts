@@ -1,3 +1,4 @@
+import { isRecent } from '../../domain/ports/clock.ts'
 import type { Carriage } from '../profiles/profile.ts'
 import type { Stand } from '../queries/get-stand.ts'
 import type { Series } from './registry.ts'
@@ -58,9 +59,7 @@ function watchStand(series: Series, options: ProjectorMetricsOptions): void {
   const show = standGauges(series, jobTypes, consumers)
   let shownAt = -Infinity
   series.refresh(async () => {
-    const sinceMs = now() - shownAt
-    // Below zero the machine's clock was set back: nobody waits until it is as late again.
-    if (sinceMs >= 0 && sinceMs < standKeptMs) return
+    if (isRecent(shownAt, now(), standKeptMs)) return
     const stand = await readStand()
     shownAt = now()
     show(stand)

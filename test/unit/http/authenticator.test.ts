@@ -7,14 +7,14 @@ import { MemoryEventLog } from '../../../infra/memory/event-log.ts'
 import { MemoryEventStore } from '../../../infra/memory/event-store.ts'
 import { MemorySignals } from '../../../infra/memory/signals.ts'
 import { MemorySnapshotStore } from '../../../infra/memory/snapshot-store.ts'
-import { SimulatedClock } from '../../../infra/simulated/clock.ts'
 import { SystemIds } from '../../../infra/system/ids.ts'
 import { IssueApiKey, IssueApiKeyHandler } from '../../../src/commands/issue-api-key.ts'
 import { RevokeApiKey, RevokeApiKeyHandler } from '../../../src/commands/revoke-api-key.ts'
 import { Authenticator } from '../../../src/http/authenticator.ts'
 import type { Runtime } from '../../../src/runtime.ts'
+import { AdjustedClock } from '../../support/adjusted-clock.ts'
 
-const clock = new SimulatedClock()
+const clock = new AdjustedClock()
 const ids = new SystemIds()
 const orgId = ids.next()
 
@@ -45,12 +45,25 @@ async function given() {
   return { apiKey, revoke, elsewhere: new Authenticator(elsewhere) }
 }
 
+/** Moves time until it is over. */
+async function done(work: Promise<unknown>): Promise<void> {
+  const answer = { isThere: false }
+  const working = work.then(() => (answer.isThere = true))
+  for (let tries = 0; tries < 20 && !answer.isThere; tries += 1) await clock.advance(100)
+  await working
+}
+
 test('a revoked key is refused by other apis too once the revocation is answered', async () => {
   const { apiKey, revoke, elsewhere } = await given()
   await elsewhere.authenticate(apiKey)
-  const answer = { isThere: false }
-  const revoking = revoke().then(() => (answer.isThere = true))
-  for (let tries = 0; tries < 20 && !answer.isThere; tries += 1) await clock.advance(100)
-  await revoking
+  await done(revoke())
+  await expect(elsewhere.authenticate(apiKey)).rejects.toThrow('unknown or was revoked')
+})
+
+test('a revoked key is not trusted for longer when the clock was set back', async () => {
+  const { apiKey, revoke, elsewhere } = await given()
+  await elsewhere.authenticate(apiKey)
+  clock.setBack(3_600_000)
+  await done(revoke())
   await expect(elsewhere.authenticate(apiKey)).rejects.toThrow('unknown or was revoked')
 })

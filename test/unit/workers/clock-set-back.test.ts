@@ -3,7 +3,6 @@ import { accountStream } from '../../../domain/account/account.ts'
 import { MemoryBus } from '../../../infra/memory/bus.ts'
 import { MemoryHoldWatch } from '../../../infra/memory/hold-watch.ts'
 import { MemorySignals } from '../../../infra/memory/signals.ts'
-import { SimulatedClock } from '../../../infra/simulated/clock.ts'
 import { openProjectorMetrics } from '../../../src/metrics/projector.ts'
 import { Series } from '../../../src/metrics/registry.ts'
 import { Gathering } from '../../../workers/gathering.ts'
@@ -11,21 +10,9 @@ import { ProgressTeller } from '../../../workers/progress.ts'
 import { ProviderTurns } from '../../../workers/provider-turns.ts'
 import { Rescuer } from '../../../workers/rescuer.ts'
 import { MemoryWeir } from '../../support/memory-weir.ts'
+import { AdjustedClock } from '../../support/adjusted-clock.ts'
 
 const hourMs = 3_600_000
-
-/** A clock that somebody sets back; timers do not mind, as those of a machine do not. */
-class AdjustedClock extends SimulatedClock {
-  #backMs = 0
-
-  override now(): number {
-    return super.now() - this.#backMs
-  }
-
-  setBack(ms: number): void {
-    this.#backMs += ms
-  }
-}
 
 test.each([0, 100])(
   'read models go on though the clock was set back after %i events',
