@@ -8,7 +8,7 @@ import type { CommandContext, Loaded } from '../../domain/pipeline/command-pipel
 import { isoTime } from '../../domain/ports/clock.ts'
 import { RUNTIME } from '../runtime.ts'
 import type { Runtime } from '../runtime.ts'
-import { hasActed } from './has-acted.ts'
+import { writtenBy } from './written-by.ts'
 
 /** Cancels a queued job at once, and asks the worker of a running one to stop. */
 export class CancelJob extends Command<Loaded<Job>> {
@@ -39,7 +39,7 @@ export class CancelJobHandler implements ICommandHandler<CancelJob> {
       return { state: existingJob(state), revision }
     } catch (error) {
       const isRefused = error instanceof DomainError && error.code === 'conflict'
-      if (!isRefused || !(await hasActed(this.#runtime, stream, context.commandId))) throw error
+      if (!isRefused || !(await writtenBy(this.#runtime, stream, context.commandId))) throw error
       const { state, revision } = await pipelines.jobs.load(stream)
       return { state: existingJob(state), revision }
     }

@@ -5,9 +5,9 @@ import { isPriceBookEvent } from '../../domain/catalog.ts'
 import { DomainError } from '../../domain/errors.ts'
 import type { CommandContext } from '../../domain/pipeline/command-pipeline.ts'
 import { isoTime } from '../../domain/ports/clock.ts'
-import { readAll } from '../../domain/ports/event-store.ts'
 import { priceBookStream, versionNumbered } from '../../domain/pricing/price-book.ts'
 import type { PriceLine, PriceVersion } from '../../domain/pricing/price-book.ts'
+import { writtenBy } from './written-by.ts'
 import { RUNTIME } from '../runtime.ts'
 import type { Runtime } from '../runtime.ts'
 
@@ -59,10 +59,9 @@ export class PublishPriceHandler implements ICommandHandler<PublishPrice> {
 
   /** What the command has published already, when it is repeated after its answer was lost. */
   async #madeBy({ commandId }: CommandContext): Promise<PriceVersion | null> {
-    const { store, pipelines } = this.#runtime
-    const made = (await readAll(store, priceBookStream, 0)).find(({ id }) => id === commandId)
+    const made = await writtenBy(this.#runtime, priceBookStream, commandId)
     if (!made || !isPriceBookEvent(made)) return null
-    const { state } = await pipelines.priceBook.load(priceBookStream)
+    const { state } = await this.#runtime.pipelines.priceBook.load(priceBookStream)
     return versionNumbered(state, made.data.version)
   }
 }

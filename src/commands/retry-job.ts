@@ -13,7 +13,7 @@ import { priceBookStream, versionNumbered } from '../../domain/pricing/price-boo
 import { jobInput } from '../../workers/job-input.ts'
 import { admit } from './admission.ts'
 import { estimateOf, planLeft } from './estimate.ts'
-import { hasActed } from './has-acted.ts'
+import { writtenBy } from './written-by.ts'
 import { jobCredits } from '../queries/get-credits.ts'
 import { usedBy } from '../queries/list-usage.ts'
 import { RUNTIME } from '../runtime.ts'
@@ -50,7 +50,7 @@ export class RetryJobHandler implements ICommandHandler<RetryJob> {
     const stream = jobStream(jobId)
     const loaded = await pipelines.jobs.load(stream)
     const job = existingJob(loaded.state)
-    if (await hasActed(this.#runtime, stream, context.commandId)) return { ...loaded, state: job }
+    if (await writtenBy(this.#runtime, stream, context.commandId)) return { ...loaded, state: job }
     if (!isFinished(job.status) || job.status === 'succeeded') {
       throw new DomainError('conflict', `A job that is ${job.status} cannot be retried.`)
     }

@@ -281,11 +281,7 @@ export class Gateway {
     const sockets = [...(this.#server?.sockets.sockets.values() ?? [])]
     await this.#inGroups(sockets, async (socket) => {
       const { token } = dataOf(socket)
-      await this.#authenticator.authenticate(String(token)).catch((error: unknown) => {
-        if (error instanceof DomainError && error.code === 'unauthenticated') {
-          socket.disconnect(true)
-        }
-      })
+      if (await this.#authenticator.isOver(String(token))) socket.disconnect(true)
     })
   }
 

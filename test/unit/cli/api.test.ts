@@ -1,26 +1,11 @@
-import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { expect, test } from '@jest/globals'
 import { askOnce, askWeir } from '../../../src/cli/api.ts'
 import { CliError } from '../../../src/cli/command.ts'
-import { json, playReplies } from '../../support/scripted-server.ts'
-import type { Reply, ScriptedServer } from '../../support/scripted-server.ts'
+import { useCliServer } from '../../support/cli-server.ts'
+import { json } from '../../support/scripted-server.ts'
+import type { Reply } from '../../support/scripted-server.ts'
 
-const before = { ...process.env }
-let server: ScriptedServer | undefined
-
-beforeEach(() => {
-  process.env['WEIR_API_KEY'] = 'weir_live_key'
-})
-
-afterEach(async () => {
-  process.env = { ...before }
-  await server?.close()
-})
-
-async function play(path: string, ...replies: readonly Reply[]): Promise<ScriptedServer> {
-  server = await playReplies(...replies)
-  process.env['WEIR_URL'] = `${server.url}${path}`
-  return server
-}
+const play = useCliServer()
 
 test('a command that is redirected fails: it would become a question', async () => {
   const moved: Reply = (response) => response.writeHead(301, { location: '/v1/jobs' }).end()
