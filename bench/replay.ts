@@ -5,15 +5,16 @@
 //
 // Together they are replayed as a projector carries them that begins at zero.
 import type { EventFeed } from '../domain/ports/event-feed.ts'
+import type { ReadModelStore } from '../domain/ports/read-model-store.ts'
 import { PostgresEventFeed } from '../infra/postgres/event-feed.ts'
 import { PostgresEventStore } from '../infra/postgres/event-store.ts'
 import { PostgresListener } from '../infra/postgres/listener.ts'
 import { openPool } from '../infra/postgres/pool.ts'
 import { PostgresReadModelStore } from '../infra/postgres/read-model-store.ts'
-import { applyPage, knownEvents } from '../projections/page.ts'
+import { SystemClock } from '../infra/system/clock.ts'
 import type { Projection } from '../projections/projection.ts'
 import { projections } from '../projections/registry.ts'
-import { CachedRows } from '../workers/cached-rows.ts'
+import { projector } from '../workers/projector.ts'
 import { rebuild } from '../workers/rebuild.ts'
 import { cleanUp, cleanUpOnSignals, onCleanup } from './cleanup.ts'
 import { writeHistory } from './history.ts'
@@ -51,25 +52,28 @@ async function readAlone(feed: EventFeed): Promise<number> {
   }
 }
 
-/** As a projector does it, whole pages. */
+/** By the loop that projectors run. */
 async function replay(
   feed: EventFeed,
-  pages: CachedRows,
+  store: ReadModelStore,
   readModels: readonly Projection[],
 ): Promise<number> {
+  const head = await feed.head()
   let count = 0
-  let stored: string | null = null
-  for (let from = feed.start; ;) {
-    const { events, position } = await feed.readPage(from, pageEvents)
-    if (position === from) return count
-    const rows = await applyPage(readModels, knownEvents(events), pages, 'live')
-    const moves = readModels.map(({ name, version }) => ({
-      ...{ name, version, from: stored, to: position },
-    }))
-    await pages.commit(moves, rows.changes(), 'live')
-    count += events.length
-    from = stored = position
-  }
+  await new Promise<void>((resolve) => {
+    const loop = projector({
+      ...{ feed, store, projections: readModels, clock: new SystemClock() },
+      report: (_level, fields, message) => {
+        process.stderr.write(`${message} ${JSON.stringify(fields)}\n`)
+      },
+      committed: (events) => {
+        count += events.length
+        if (events.at(-1)?.position === head) resolve(loop.stop(AbortSignal.abort()))
+      },
+    })
+    loop.start()
+  })
+  return count
 }
 
 function line(name: string, { events, seconds, cpu: used }: Run): string {
@@ -93,8 +97,8 @@ async function main(): Promise<void> {
   // The first reading warms up and does not count.
   await readAlone(newFeed())
   const raw = await measure(() => readAlone(newFeed()))
-  const pages = new CachedRows(new PostgresReadModelStore(pool))
-  const replayed = await measure(() => replay(newFeed(), pages, readModels))
+  const rows = new PostgresReadModelStore(pool)
+  const replayed = await measure(() => replay(newFeed(), rows, readModels))
   const ratio = replayed.events / replayed.seconds / (raw.events / raw.seconds)
   process.stdout.write(`${line('read', raw)}${line('replay', replayed)}`)
   process.stdout.write(`replay / read = ${ratio.toFixed(2)}, ${String(raw.events)} events\n`)

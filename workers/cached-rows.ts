@@ -17,11 +17,16 @@ const rowsMax = 5_000
  * Keeps the rows that were written last, for the one projector that writes them: most events touch
  * a row that an event just before them has touched. Another writer would move the checkpoint: that
  * is seen by a commit that fails, or by who reads the checkpoint again, and both empty the cache.
+ *
+ * Rows are kept from the moment that their commit begins, so the next page may be applied while
+ * one is written. Nothing of it may be committed before that has succeeded. When it fails, nothing
+ * more is loaded until the checkpoint is read again: rows of before do not fit to later events.
  */
 export class CachedRows extends ReadModelStore {
   readonly #store: ReadModelStore
   /** Null for a key that has no row. */
   readonly #tables = new Map<string, Map<string, Row | null>>()
+  #writing: Promise<void> = Promise.resolve()
 
   constructor(store: ReadModelStore) {
     super()
@@ -31,6 +36,7 @@ export class CachedRows extends ReadModelStore {
   /** Whoever asks where it stands begins anew: rows from before may be behind that place. */
   override checkpoint(name: string, version: number, generation: Generation, share?: string) {
     this.#tables.clear()
+    this.#writing = Promise.resolve()
     return this.#store.checkpoint(name, version, generation, share)
   }
 
@@ -42,6 +48,7 @@ export class CachedRows extends ReadModelStore {
     return this.#store.snapshot(read)
   }
 
+  /** @throws whatever kept the page before from being written */
   override async load(table: Table, keys: readonly string[], generation: Generation) {
     const rows = this.#rowsOf(table, generation)
     const known: Row[] = []
@@ -52,6 +59,8 @@ export class CachedRows extends ReadModelStore {
       else if (row === undefined) missing.push(key)
     }
     if (missing.length === 0) return known
+    // What is being written may have been dropped from memory again.
+    await this.#writing
     const loaded = await this.#store.load(table, missing, generation)
     for (const key of missing) this.#keep(table, generation, { key, row: null })
     for (const row of loaded) this.#keep(table, generation, { key: keyOf(table, row), row })
@@ -63,17 +72,16 @@ export class CachedRows extends ReadModelStore {
     changes: readonly TableChange[],
     generation: Generation,
   ): Promise<void> {
-    try {
-      await this.#store.commit(moves, changes, generation)
-    } catch (error) {
+    this.#writing = this.#store.commit(moves, changes, generation).catch((error: unknown) => {
       this.#tables.clear()
       throw error
-    }
+    })
     for (const { table, put, remove } of changes) {
       if (table.appendOnly) continue
       for (const row of put) this.#keep(table, generation, { key: keyOf(table, row), row })
       for (const key of remove) this.#keep(table, generation, { key, row: null })
     }
+    await this.#writing
   }
 
   override beginRebuild(name: string, tables: readonly Table[]): Promise<void> {

@@ -1,17 +1,20 @@
 import type { Recorded } from '../domain/catalog.ts'
 import type { Clock } from '../domain/ports/clock.ts'
-import type { EventFeed } from '../domain/ports/event-feed.ts'
+import type { EventFeed, FeedPage } from '../domain/ports/event-feed.ts'
 import { CheckpointMoved } from '../domain/ports/read-model-store.ts'
 import type { ReadModelStore, TableChange } from '../domain/ports/read-model-store.ts'
 import { applyPage, knownEvents, pageUntil } from '../projections/page.ts'
+import type { PageRows } from '../projections/page.ts'
 import type { Projection } from '../projections/projection.ts'
+import { CachedRows } from './cached-rows.ts'
 import type { Gathering } from './gathering.ts'
 import type { Loop, LoopReport } from './loop.ts'
 import { repeat } from './repeat.ts'
 import type { Turn } from './repeat.ts'
+import { WriteBehind } from './write-behind.ts'
 
 /** Events per page at most. */
-const pageEventsMax = 1_000
+const pageEventsByDefault = 1_000
 /** The feed's hint may be lost; then this is how late a read model is, ms. */
 const idleMs = 500
 /** A checkpoint that moves without a row is stored when nothing has come for so long, ms. */
@@ -27,6 +30,8 @@ export type ProjectorOptions = {
   readonly report: LoopReport
   /** Lets pages grow in a busy time; absent when nothing may wait. */
   readonly gathering?: Gathering
+  /** Events per page at most; a thousand when absent. */
+  readonly pageEvents?: number
   /** Called after a page is committed: announcements and signals, which may be lost. */
   readonly committed: (events: readonly Recorded[], changes: readonly TableChange[]) => void
 }
@@ -34,33 +39,43 @@ export type ProjectorOptions = {
 /**
  * Carries the log into the read models, a page at a time: rows and checkpoints of all read models
  * that stand at the same place change in one transaction. One that is behind catches up first.
- * Pages that change no row are passed over, and their checkpoints stored with the next one.
+ * Pages that change no row are passed over, and their checkpoints stored with the next one. While
+ * there is more to read, a page is written as the next one is read and applied.
  */
 export function projector(options: ProjectorOptions): Loop {
-  const { feed, store, projections, gathering, clock, report, committed } = options
-  const checkpoints = new Checkpoints(options)
+  const { feed, projections, gathering, clock, report, committed } = options
+  const { pageEvents = pageEventsByDefault } = options
+  const store = new CachedRows(options.store)
+  const checkpoints = new Checkpoints({ ...options, store })
+  const pages = new WriteBehind()
+
+  const write = async (group: Stands, { events, position }: FeedPage, rows: PageRows) => {
+    const changes = rows.changes()
+    if (changes.length > 0) await checkpoints.commit(group, position, changes)
+    else checkpoints.passOver(group, position)
+    committed(knownEvents(events), changes)
+  }
 
   const turn = async (signal: AbortSignal): Promise<Turn> => {
     const { group, from, until } = nextGroup(await checkpoints.stands(), feed)
     await gathering?.rest(signal)
-    const page = await feed.readPage(from, pageEventsMax)
+    const page = await feed.readPage(from, pageEvents)
     const within = until === null ? page : pageUntil(page, until, feed)
     if (within.position === from) {
+      await pages.written()
       await checkpoints.storePassedOver()
       return 'idle'
     }
     gathering?.count(within.events.length)
-    const events = knownEvents(within.events)
-    const rows = await applyPage([...group.keys()], events, store, 'live')
-    const changes = rows.changes()
-    if (changes.length > 0) await checkpoints.commit(group, within.position, changes)
-    else checkpoints.passOver(group, within.position)
-    committed(events, changes)
+    const rows = await applyPage([...group.keys()], knownEvents(within.events), store, 'live')
+    await pages.next(() => write(group, within, rows))
+    if (within !== page || page.events.length === pageEvents) return 'busy'
     // After a page that is not full there is nothing more until the feed tells of it.
-    return within === page && page.events.length < pageEventsMax ? 'idle' : 'busy'
+    await pages.written()
+    return 'idle'
   }
 
-  return repeat({
+  const loop = repeat({
     name: `projector of ${projections.map(({ name }) => name).join(', ')}`,
     clock,
     report,
@@ -69,6 +84,7 @@ export function projector(options: ProjectorOptions): Loop {
       try {
         return await turn(signal)
       } catch (error) {
+        await pages.settle()
         checkpoints.forget()
         if (!(error instanceof CheckpointMoved)) throw error
         report('warn', { err: error }, 'another process moves the read models')
@@ -77,6 +93,13 @@ export function projector(options: ProjectorOptions): Loop {
       }
     },
   })
+  return {
+    ...loop,
+    stop: async (signal) => {
+      await loop.stop(signal)
+      await pages.settle()
+    },
+  }
 }
 
 /** How far a read model has read, and the checkpoint that the store has of it. */

@@ -7,6 +7,7 @@ import { applyPage, knownEvents, pageUntil } from '../projections/page.ts'
 import type { Projection } from '../projections/projection.ts'
 import { CachedRows } from './cached-rows.ts'
 import type { LoopReport } from './loop.ts'
+import { WriteBehind } from './write-behind.ts'
 
 /** Events per page: rows that change many times in a page are written once. */
 const pageEventsByDefault = 5_000
@@ -130,20 +131,23 @@ async function carry(
   const { name, version } = projection
   let stand = from
   let ahead: Promise<FeedPage> | null = null
-  for (let pages = 1; stand === null || feed.compare(stand, target) < 0; pages += 1) {
+  const pages = new WriteBehind()
+  for (let count = 1; stand === null || feed.compare(stand, target) < 0; count += 1) {
     const page = await (ahead ?? feed.readPage(stand ?? feed.start, pageEvents))
     const { events, position } = pageUntil(page, target, feed)
-    if (position === stand) return stand
-    const rows = await applyPage([projection], knownEvents(events), store, 'next')
-    // The next page is fetched while this one is written; its error is thrown where it is used.
+    if (position === stand) break
+    // A page is read while the one before it is applied; its error is thrown where it is used.
     ahead = feed.compare(position, target) < 0 ? feed.readPage(position, pageEvents) : null
     ahead?.catch(() => undefined)
-    await store.commit([{ name, version, from: stand, to: position }], rows.changes(), 'next')
+    const rows = await applyPage([projection], knownEvents(events), store, 'next')
+    const move = { name, version, from: stand, to: position }
+    await pages.next(() => store.commit([move], rows.changes(), 'next'))
     stand = position
-    if (pages % reportEveryPages === 0) {
+    if (count % reportEveryPages === 0) {
       report('info', { projection: name, position, target }, 'rebuild goes on')
     }
   }
+  await pages.written()
   return stand
 }
 

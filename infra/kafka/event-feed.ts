@@ -55,7 +55,8 @@ export type KafkaEventFeedOptions = {
 
 /**
  * One partition of the events' topic, in positions of the event store. Reading resumes where the
- * reader asks, wherever that is. Made for one reader: what it asks for tells what it has done with.
+ * reader asks, wherever that is. Made for one reader: what it asks for tells what it has done with,
+ * all but the last page.
  */
 export class KafkaEventFeed extends EventFeed {
   override readonly start: string
@@ -69,6 +70,7 @@ export class KafkaEventFeed extends EventFeed {
   /** Kafka has records up to here: they are waited for. */
   #known = 0
   #read: Read[] = []
+  #asked: string | null = null
   #done: Read | null = null
   #wakers = new Set<() => void>()
 
@@ -184,7 +186,8 @@ export class KafkaEventFeed extends EventFeed {
       this.#begin(after, { from: isOfUse ? committed.offset : low, known: high })
       return
     }
-    this.#acknowledge(after)
+    if (this.#asked !== null) this.#acknowledge(this.#asked)
+    this.#asked = after
     this.#cursor = after
     const isBeyond = ({ event }: Waiting): boolean => this.compare(event.position, after) > 0
     if (this.#waiting[0] && !isBeyond(this.#waiting[0])) {
@@ -197,6 +200,7 @@ export class KafkaEventFeed extends EventFeed {
     this.#waiting = []
     this.#waitingBytes = 0
     this.#read = []
+    this.#asked = null
     this.#isPaused = false
     this.#cursor = after
     this.#next = from
@@ -204,7 +208,10 @@ export class KafkaEventFeed extends EventFeed {
     this.#options.source.fetchFrom(from)
   }
 
-  /** Whoever asks for what is beyond a position has done with what is before it. */
+  /**
+   * Whoever asks for what is beyond a position has done with all before the last page, which it may
+   * still be writing.
+   */
   #acknowledge(after: string): void {
     const open = this.#read.findIndex(({ position }) => this.compare(position, after) > 0)
     const done = this.#read.splice(0, open < 0 ? this.#read.length : open)

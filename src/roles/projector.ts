@@ -4,7 +4,6 @@ import type { Projection } from '../../projections/projection.ts'
 import { projections } from '../../projections/registry.ts'
 import { webhookOutboxTable } from '../../projections/webhook-outbox.ts'
 import { auditRoots } from '../../workers/audit/root.ts'
-import { CachedRows } from '../../workers/cached-rows.ts'
 import { endpointDisabler } from '../../workers/disable-endpoint.ts'
 import { Gathering } from '../../workers/gathering.ts'
 import type { Loop, LoopReport } from '../../workers/loop.ts'
@@ -75,10 +74,8 @@ function queueLoop(
 ): Loop {
   const { clock, readModels: store } = profile
   return projector({
-    feed: profile.newFeed(),
-    store: new CachedRows(store),
+    ...{ store, clock, report, feed: profile.newFeed() },
     projections: needing('log', readModels),
-    ...{ clock, report },
     committed: (events) => {
       tellWorkers(profile, events).catch((error: unknown) => {
         log.warn({ err: error }, 'workers were not told of a page')
@@ -119,9 +116,8 @@ async function followShares(
     const from = await furthestStand(profile, shared, share).catch(() => null)
     if (from !== null) counters.begin(share, from)
     const loop = projector({
-      ...{ feed, share, clock, report, projections: shared },
+      ...{ feed, share, store, clock, report, projections: shared },
       gathering: new Gathering(clock),
-      store: new CachedRows(store),
       committed: (events, changes) => shown(share, events, changes),
     })
     loop.start()

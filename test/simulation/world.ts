@@ -32,7 +32,6 @@ import { projections } from '../../projections/registry.ts'
 import type { Projection } from '../../projections/projection.ts'
 import { tellSockets, tellWorkers } from '../../src/roles/page-signals.ts'
 import { SharedFeed } from '../../workers/shared-feed.ts'
-import { CachedRows } from '../../workers/cached-rows.ts'
 import { endpointDisabler } from '../../workers/disable-endpoint.ts'
 import type { Violation } from '../../workers/invariants/violation.ts'
 import { JobWorker } from '../../workers/job-worker.ts'
@@ -219,7 +218,9 @@ export class World {
       projector({
         ...{ clock, report: quiet, committed, feed: shared.reader() },
         projections: this.projections().filter((readModel) => readModel.order === order),
-        store: new CachedRows(written),
+        store: written,
+        // Pages that are full are written while the next one is applied.
+        pageEvents: this.#started % 2 === 0 ? 3 : 1_000,
       })
     const loops = [
       project('log', (events) => void tellWorkers({ announcer, signals }, events).catch(quiet)),

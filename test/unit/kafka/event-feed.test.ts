@@ -198,12 +198,16 @@ describe('records that cannot be read', () => {
 })
 
 describe('offsets', () => {
-  test('are done with when the reader asks for what is beyond', async () => {
+  test('are done with when more is asked for, but for a page that may be written yet', async () => {
     publish(append(ours, ours, ours))
-    await read('0', 2)
+    await read('0', 1)
+    await read('1', 1)
     expect(feed.done).toBeNull()
-    await read('2', 2)
-    expect(feed.done).toEqual({ position: '2', offset: 2 })
+    await read('2', 1)
+    expect(feed.done).toEqual({ position: '1', offset: 1 })
+    await read('3', 1)
+    await read('3', 1)
+    expect(feed.done).toEqual({ position: '3', offset: 3 })
   })
 
   test('spare the reading of what lies before', async () => {

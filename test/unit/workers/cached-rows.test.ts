@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals'
 import { MemoryReadModelStore } from '../../../infra/memory/read-model-store.ts'
 import { defineTable } from '../../../projections/projection.ts'
 import { CachedRows } from '../../../workers/cached-rows.ts'
+import { Life } from '../../support/mortal.ts'
 
 type Counted = { readonly id: string; readonly count: number }
 
@@ -38,5 +39,30 @@ test('a commit that lost against another writer empties the cache', async () => 
 
   await expect(rows.commit(...change('1', '2', 9), 'live')).rejects.toThrow('moved')
 
+  await expect(rows.load(table, ['a'], 'live')).rejects.toThrow('moved')
+  await rows.checkpoint('counts', 1, 'live')
   expect(await rows.load(table, ['a'], 'live')).toEqual([{ id: 'a', count: 2 }])
+})
+
+test('rows are there while they are written; others are read when that has ended', async () => {
+  const store = new MemoryReadModelStore()
+  const life = new Life()
+  let open = (): void => undefined
+  const gate = new Promise<void>((resolve) => (open = resolve))
+  const asked: string[] = []
+  life.before = ({ method }) => {
+    asked.push(method)
+    return method === 'commit' ? gate : null
+  }
+  const rows = new CachedRows(life.port(store))
+  const writing = rows.commit(...change(null, '1', 1), 'live')
+
+  expect(await rows.load(table, ['a'], 'live')).toEqual([{ id: 'a', count: 1 }])
+  const loading = rows.load(table, ['b'], 'live')
+  expect(asked).toEqual(['commit'])
+  open()
+  await writing
+
+  expect(await loading).toEqual([])
+  expect(asked).toEqual(['commit', 'load'])
 })

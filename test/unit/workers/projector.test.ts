@@ -27,10 +27,15 @@ afterEach(async () => {
   await Promise.all(loops.map((loop) => loop.stop(AbortSignal.abort())))
 })
 
-function startProjector(projections: readonly Projection[], life = new Life()): void {
+function startProjector(
+  projections: readonly Projection[],
+  life = new Life(),
+  pageEvents = 1_000,
+): void {
   const { clock, report } = weir
   const loop = projector({
-    ...{ feed: weir.newFeed(), store: life.port(weir.readModels), projections, clock, report },
+    ...{ feed: life.port(weir.newFeed()), store: life.port(weir.readModels), projections },
+    ...{ clock, report, pageEvents },
     committed: (events) => void pages.push(events),
   })
   loops.push(loop)
@@ -242,5 +247,94 @@ describe('trouble', () => {
     await weir.pass(3)
     expect(idsIn(jobQueueTable)).toEqual([...jobIds, ...later])
     expect(weir.readModels.all(jobQueueTable).map((row) => row['turn'])).toEqual([1, 2, 3, 4])
+  })
+})
+
+describe('a long log', () => {
+  const calls: string[] = []
+  let life: Life
+
+  beforeEach(() => {
+    calls.length = 0
+    life = new Life()
+  })
+
+  const isCommit = ({ method }: Call): boolean => method === 'commit'
+  const submitsTold = (): number =>
+    pages.flat().filter(({ type }) => type === 'JobSubmitted').length
+
+  test('the next page is read while one is written, and written after it', async () => {
+    let open = (): void => undefined
+    const gate = new Promise<void>((resolve) => (open = resolve))
+    life.before = ({ method }) => {
+      if (method === 'readPage' || method === 'commit') calls.push(method)
+      return method === 'commit' && calls.filter((call) => call === 'commit').length === 1
+        ? gate
+        : null
+    }
+    const jobIds = await submit(6)
+    startProjector([jobQueue, status], life, 4)
+    await weir.pass(1)
+    const since = calls.slice(calls.indexOf('commit'))
+    const toldBefore = submitsTold()
+    open()
+    expect(since).toEqual(['commit', 'readPage'])
+    expect(toldBefore).toBe(0)
+    await weir.pass(1)
+    expect(submitsTold()).toBe(6)
+    expect(idsIn(jobStatusTable)).toEqual(jobIds)
+    expect(weir.readModels.all(jobQueueTable).map((row) => row['turn'])).toEqual([1, 2, 3, 4, 5, 6])
+  })
+
+  test.each([1, 2, 3])('when page %d is not written, none after it is', async (failing) => {
+    let commits = 0
+    life.before = (call) => {
+      if (!isCommit(call)) return null
+      commits += 1
+      return commits === failing ? Promise.reject(new Error('disk full')) : null
+    }
+    const jobIds = await submit(8)
+    startProjector([jobQueue, status], life, 4)
+    await weir.pass(2)
+    expect(weir.told.map(({ err }) => (err as Error).message)).toEqual(['disk full'])
+    expect(idsIn(jobStatusTable)).toEqual(jobIds)
+    expect(weir.readModels.all(jobQueueTable).map((row) => row['turn'])).toEqual([
+      1, 2, 3, 4, 5, 6, 7, 8,
+    ])
+    expect(submitsTold()).toBe(8)
+  })
+
+  test('when a page cannot be read, the one before it is written once', async () => {
+    let reads = 0
+    life.before = ({ method }) => {
+      if (method !== 'readPage') return null
+      reads += 1
+      return reads === 2 ? Promise.reject(new Error('no answer')) : null
+    }
+    const jobIds = await submit(8)
+    startProjector([jobQueue, status], life, 4)
+    await weir.pass(2)
+    expect(weir.told.map(({ err }) => (err as Error).message)).toEqual(['no answer'])
+    expect(idsIn(jobStatusTable)).toEqual(jobIds)
+    expect(submitsTold()).toBe(8)
+  })
+
+  test('who stops waits for the page that is being written', async () => {
+    let open = (): void => undefined
+    const gate = new Promise<void>((resolve) => (open = resolve))
+    let [isStopped, stopped] = [false, Promise.resolve()]
+    life.before = (call) => {
+      if (!isCommit(call)) return null
+      stopped = loops[0]!.stop(AbortSignal.abort()).then(() => void (isStopped = true))
+      return gate
+    }
+    await submit(6)
+    startProjector([status], life, 4)
+    await weir.pass(1)
+    const wasStopped = isStopped
+    open()
+    expect(wasStopped).toBe(false)
+    await stopped
+    expect(await checkpointOf(status)).not.toBeNull()
   })
 })
