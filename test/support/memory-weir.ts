@@ -1,6 +1,7 @@
 import { accountStream } from '../../domain/account/account.ts'
 import { openPipelines } from '../../domain/aggregates.ts'
 import type { Pipelines } from '../../domain/aggregates.ts'
+import { assert } from '../../domain/assert.ts'
 import type { Recorded } from '../../domain/catalog.ts'
 import { existingJob, holdIdOf, isFinished, jobStream } from '../../domain/job/job.ts'
 import type { Job } from '../../domain/job/job.ts'
@@ -282,13 +283,18 @@ export class MemoryWeir {
     return await this.job(jobId)
   }
 
-  /** Stops whatever is alive. Attempts that run are given back. */
+  /**
+   * Stops whatever is alive. Attempts that run are given back. Whatever happened, no two events
+   * have one id: of two webhooks with one id only one would be sent.
+   */
   async stop(): Promise<void> {
     const alive = this.#started.filter(({ life }) => !life.isOver)
     const stopped = Promise.all(alive.map(({ loop }) => loop.stop(AbortSignal.abort())))
     const progress = { isStopped: false }
     void stopped.then(() => (progress.isStopped = true))
     await this.until('loops to stop', () => progress.isStopped)
+    const ids = new Set(this.log.events.map(({ id }) => id))
+    assert(ids.size === this.log.events.length, 'each event has an id of its own')
   }
 
   #start<Started extends Loop>(loop: Started, life = new Life()): Started {

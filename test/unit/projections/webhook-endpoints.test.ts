@@ -4,6 +4,7 @@ import type { Recorded } from '../../../domain/catalog.ts'
 import type { JobEvent, JobSpec } from '../../../domain/job/job-events.ts'
 import type { WebhookEvent } from '../../../domain/webhook/payload.ts'
 import { jobStatus } from '../../../projections/job-status.ts'
+import { applyPage } from '../../../projections/page.ts'
 import {
   jobWebhookTable,
   webhookEndpointTable,
@@ -46,6 +47,17 @@ describe('a registered endpoint', () => {
     await rows.page([event(job.succeeded)])
     expect(told(deliveries())).toEqual(['e1 job.started', 'e1 job.succeeded'])
     expect(rows.store.all(jobWebhookTable)).toEqual([])
+  })
+
+  test('hears of jobs whose status another page has brought', async () => {
+    const { rows, account, job: event, deliveries } = world()
+    const begun = [event(submitted()), event(job.started(1))]
+    await rows.page([...account([a.registerEndpoint('e1')]), ...begun])
+    // The deliveries alone are carried on, as when they are behind.
+    const outbox = webhookOutbox('https://weir.test')
+    const page = await applyPage([outbox], [event(job.succeeded)], rows.store, 'live')
+    await rows.store.commit([], page.changes(), 'live')
+    expect(told(deliveries())).toEqual(['e1 job.started', 'e1 job.succeeded'])
   })
 
   test('gets deliveries with ids of their own, and a body as the webhook of the job', async () => {

@@ -101,6 +101,18 @@ test('a job without a webhook leaves no rows', async () => {
 describe('a delivery', () => {
   const all = submittedWith({ url, events: ['job.queued', 'job.started', 'job.step_completed'] })
 
+  test('tells how far the job had come, also when it ends in a later page', async () => {
+    const recorder = new Recorder()
+    const rows = new ProjectedRows(webhookOutbox(publicUrl))
+    const failed = submittedWith({ url, events: ['job.failed'] })
+    const half = job.stepCompleted('s1')
+    for (const event of [failed, job.started(1), half, job.started(2), job.failed(2)]) {
+      await rows.page([recorder.job('j1', event)])
+    }
+    const [delivery] = deliveries(rows)
+    expect(bodyOf(delivery)).toMatchObject({ data: { progress: 50, sequence: 4 } })
+  })
+
   test('goes to the URL of the job, at once, under the id of its event', async () => {
     const recorder = new Recorder()
     const rows = new ProjectedRows(webhookOutbox(publicUrl))

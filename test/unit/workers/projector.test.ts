@@ -7,6 +7,7 @@ import { applyPage, knownEvents } from '../../../projections/page.ts'
 import type { Projection } from '../../../projections/projection.ts'
 import type { Loop } from '../../../workers/loop.ts'
 import { projector } from '../../../workers/projector.ts'
+import type { ProjectorOptions } from '../../../workers/projector.ts'
 import { MemoryWeir } from '../../support/memory-weir.ts'
 import { Life, type Call } from '../../support/mortal.ts'
 import { noAlarm } from '../../support/recorded.ts'
@@ -30,13 +31,14 @@ afterEach(async () => {
 function startProjector(
   projections: readonly Projection[],
   life = new Life(),
-  pageEvents = 1_000,
+  more: Partial<ProjectorOptions> = {},
 ): void {
   const { clock, report } = weir
   const loop = projector({
     ...{ feed: life.port(weir.newFeed()), store: life.port(weir.readModels), projections },
-    ...{ clock, report, pageEvents },
+    ...{ clock, report },
     committed: (events) => void pages.push(events),
+    ...more,
   })
   loops.push(loop)
   loop.start()
@@ -92,6 +94,35 @@ describe('a projector', () => {
     expect(idsIn(jobStatusTable)).toHaveLength(700)
   })
 
+  test('tells of a page when its rows can be read', async () => {
+    const read: unknown[] = []
+    const committed = (events: readonly Recorded[]) => {
+      if (events.some(({ type }) => type === 'JobSubmitted')) read.push(...idsIn(jobStatusTable))
+    }
+    startProjector([status], new Life(), { committed })
+    const jobIds = await submit(1)
+    await weir.pass(0)
+    expect(read).toEqual(jobIds)
+  })
+
+  test('of a share of the log keeps a checkpoint of that share', async () => {
+    const share = 'p7'
+    const first = await submit(2)
+    startProjector([status], new Life(), { share })
+    await weir.pass(0)
+    await loops.pop()?.stop(AbortSignal.abort())
+    const { name } = status
+    expect(await weir.readModels.checkpoint(name, 1, 'live', share)).toBe(await head())
+    expect(await checkpointOf(status)).toBeNull()
+    const second = await submit(1)
+    pages = []
+    startProjector([status], new Life(), { share })
+    await weir.pass(1)
+    expect(idsIn(jobStatusTable)).toEqual([...first, ...second])
+    expect(pages.flat().filter(({ type }) => type === 'JobSubmitted')).toHaveLength(1)
+    expect(weir.told).toEqual([])
+  })
+
   test('passes over what changes no row, and stores at rest how far it came', async () => {
     const commits: (readonly CheckpointMove[])[] = []
     const life = new Life()
@@ -143,6 +174,23 @@ describe('a read model that lags', () => {
     expect(new Set(names.slice(2))).toEqual(new Set([together]))
     expect(idsIn(jobStatusTable)).toEqual([...early, ...late])
     expect(idsIn(jobQueueTable)).toEqual([...early, ...late])
+  })
+
+  test('goes first, however positions are spelled', async () => {
+    const carry = async (projection: Projection) => {
+      startProjector([projection])
+      await weir.pass(0)
+      await loops.pop()?.stop(AbortSignal.abort())
+    }
+    const jobIds = [...(await submit(3))]
+    await carry(jobQueue)
+    jobIds.push(...(await submit(2)))
+    await carry(status)
+    expect([await checkpointOf(jobQueue), await checkpointOf(status)]).toEqual(['9', '13'])
+    startProjector([jobQueue, status])
+    await weir.pass(1)
+    expect(idsIn(jobQueueTable)).toEqual(jobIds)
+    expect(await checkpointOf(jobQueue)).toBe('13')
   })
 
   test('stops where the others stand, in the middle of a page', async () => {
@@ -273,7 +321,7 @@ describe('a long log', () => {
         : null
     }
     const jobIds = await submit(6)
-    startProjector([jobQueue, status], life, 4)
+    startProjector([jobQueue, status], life, { pageEvents: 4 })
     await weir.pass(1)
     const since = calls.slice(calls.indexOf('commit'))
     const toldBefore = submitsTold()
@@ -294,7 +342,7 @@ describe('a long log', () => {
       return commits === failing ? Promise.reject(new Error('disk full')) : null
     }
     const jobIds = await submit(8)
-    startProjector([jobQueue, status], life, 4)
+    startProjector([jobQueue, status], life, { pageEvents: 4 })
     await weir.pass(2)
     expect(weir.told.map(({ err }) => (err as Error).message)).toEqual(['disk full'])
     expect(idsIn(jobStatusTable)).toEqual(jobIds)
@@ -312,7 +360,7 @@ describe('a long log', () => {
       return reads === 2 ? Promise.reject(new Error('no answer')) : null
     }
     const jobIds = await submit(8)
-    startProjector([jobQueue, status], life, 4)
+    startProjector([jobQueue, status], life, { pageEvents: 4 })
     await weir.pass(2)
     expect(weir.told.map(({ err }) => (err as Error).message)).toEqual(['no answer'])
     expect(idsIn(jobStatusTable)).toEqual(jobIds)
@@ -329,7 +377,7 @@ describe('a long log', () => {
       return gate
     }
     await submit(6)
-    startProjector([status], life, 4)
+    startProjector([status], life, { pageEvents: 4 })
     await weir.pass(1)
     const wasStopped = isStopped
     open()

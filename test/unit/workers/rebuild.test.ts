@@ -109,6 +109,22 @@ test('a live read model that nobody moves is replaced where it stands', async ()
   expect(rowsOf(jobStatusTable)).toEqual(before)
 })
 
+test('a read model of several shares is built up to the one that is furthest', async () => {
+  for (let n = 0; n < 5; n += 1) await weir.submit('unknown.type')
+  const share = (of: string, to: string) =>
+    weir.readModels.commit(
+      [{ name: 'job_status', version: 1, share: of, from: null, to }],
+      [],
+      'live',
+    )
+  await share('a', '6')
+  await share('b', '11')
+  await share('c', '9')
+  await build(jobStatus(noAlarm))
+  expect(await weir.readModels.checkpoint('job_status', 1, 'live')).toBe('11')
+  expect(rowsOf(jobStatusTable)).toHaveLength(4)
+})
+
 test('a new version is built up to the newest event and replaces the old one', async () => {
   await someHistory()
   await weir.stop()
@@ -158,6 +174,28 @@ describe('of two processes that start with a new version', () => {
     await overtaken
     expect(commits).toBe(2)
     expect(await weir.readModels.checkpoint('job_status', 2, 'live')).not.toBeNull()
+  })
+
+  test('the one that is overtaken waits as long as the other one goes on', async () => {
+    await someHistory()
+    await weir.stop()
+    const [life, slow] = [new Life(), new Life()]
+    let [begun, commits] = [0, 0]
+    slow.before = ({ method }) => {
+      if (method === 'beginRebuild') begun += 1
+      return method === 'commit' ? weir.clock.sleep(50_000) : null
+    }
+    let other = Promise.resolve()
+    life.before = ({ method }) => {
+      if (method === 'beginRebuild') begun += 1
+      if (method !== 'commit' || ++commits !== 2) return null
+      other = start(slow)
+      return weir.clock.sleep(1_000)
+    }
+    const overtaken = start(life)
+    await weir.pass(600)
+    await Promise.all([overtaken, other])
+    expect(begun).toBe(2)
   })
 
   test('the one that is overtaken builds after all when the other has died', async () => {

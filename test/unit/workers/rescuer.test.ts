@@ -4,6 +4,7 @@ import type { JobSpec } from '../../../domain/job/job-events.ts'
 import type { Lease } from '../../../domain/ports/lease-store.ts'
 import { isoTime } from '../../../domain/ports/clock.ts'
 import { creditHoldTable } from '../../../projections/balance.ts'
+import { jobQueueTable } from '../../../projections/job-queue.ts'
 import { callMicro, leaseMs, MemoryWeir } from '../../support/memory-weir.ts'
 import { accountStream } from '../../../domain/account/account.ts'
 
@@ -47,6 +48,11 @@ async function succeed(jobId: string, { epoch }: Lease): Promise<unknown> {
   const command = { type: 'SucceedJob' as const, epoch, result: { ...object, outputs: null }, at }
   return await weir.pipelines.jobs.handle(jobStream(jobId), command, weir.context('acme'))
 }
+
+const settlements = ({ log }: MemoryWeir) =>
+  log.events
+    .filter(({ type }) => type === 'HoldSettled')
+    .map(({ data }) => JSON.parse(data) as Record<string, string>)
 
 const held = async () => (await weir.account()).held
 
@@ -118,6 +124,33 @@ describe('a lease that expires', () => {
     expect(await held()).toBe(0n)
   })
 
+  test('and was claimed again before the rescuer came to it is not ended', async () => {
+    const jobId = await weir.submit('sandbox.run')
+    const lease = await begin(jobId)
+    await weir.pass(leaseMs / 1_000 + 1)
+    await start(jobId, await claim())
+    const events = weir.eventsOf(jobId)
+    const expired = weir.leases.expired.bind(weir.leases)
+    weir.leases.expired = async () => [{ ...lease, owner: 'w1' }]
+    await weir.pass(1)
+    weir.leases.expired = expired
+    await weir.pass(1)
+    expect(weir.eventsOf(jobId)).toEqual(events)
+  })
+
+  test('is kept until the end of its attempt is in the log', async () => {
+    const jobId = await weir.submit('sandbox.run')
+    await begin(jobId)
+    const append = weir.store.append.bind(weir.store)
+    weir.store.append = () => Promise.reject(new Error('disk full'))
+    await weir.pass(leaseMs / 1_000 + 1)
+    expect(weir.told.map(({ message }) => message)).toContain('rescue failed')
+    weir.store.append = append
+    await weir.pass(2)
+    expect(weir.eventsOf(jobId).at(-1)).toBe('JobRetryScheduled')
+    expect((await claim()).jobId).toBe(jobId)
+  })
+
   test('that was renewed in time is left alone', async () => {
     const jobId = await weir.submit('sandbox.run')
     const { epoch } = await begin(jobId)
@@ -136,6 +169,16 @@ describe('a deadline', () => {
     expect((await weir.job(jobId)).status).toBe('queued')
     await weir.pass(3)
     expect((await weir.job(jobId)).status).toBe('expired')
+    expect(await held()).toBe(0n)
+  })
+
+  test('is enforced in each run of a job', async () => {
+    const jobId = await weir.submit('sandbox.run', { deadlineSeconds: 30 })
+    await weir.pass(32)
+    await weir.requeue(jobId)
+    await weir.pass(32)
+    const ends = weir.eventsOf(jobId).filter((type) => type === 'JobExpired')
+    expect(ends).toHaveLength(2)
     expect(await held()).toBe(0n)
   })
 
@@ -213,11 +256,7 @@ test('a hold whose job is over is left to settlement, later settled as the job e
   await alone.pass(15)
   expect(alone.count('HoldSettled')).toBe(0)
   await alone.pass(15)
-  const stream = alone.log.streams.get(accountStream('acme')) ?? []
-  const settled = stream.filter(({ type }) => type === 'HoldSettled')
-  expect(settled.map(({ data }) => JSON.parse(data) as object)).toMatchObject([
-    { jobId, outcome: 'canceled' },
-  ])
+  expect(settlements(alone)).toMatchObject([{ jobId, outcome: 'canceled' }])
   await alone.stop()
 })
 
@@ -232,6 +271,12 @@ test('the hold of a requeue that never came is given back, the job stays as it w
   await weir.pass(72)
   expect(await held()).toBe(0n)
   expect(weir.eventsOf(jobId)).toEqual(events)
+  const ends = settlements(weir).map(({ holdId, outcome }) => [holdId, outcome])
+  expect(ends).toEqual([
+    [jobId, 'failed'],
+    [`${jobId}/1`, 'abandoned'],
+  ])
+  expect(weir.told.at(-1)?.message).toBe('hold released: its job never appeared')
 })
 
 test('a live job whose queue row is late keeps its hold', async () => {
@@ -241,8 +286,9 @@ test('a live job whose queue row is late keeps its hold', async () => {
   await lagging.pass(0)
   await projector.stop(AbortSignal.abort())
   // As if the queue had never heard of it.
-  const [table] = lagging.projections[0]?.tables ?? []
-  await lagging.readModels.commit([], [{ table: table!, put: [], remove: [jobId] }], 'live')
+  const forgotten = { table: jobQueueTable, put: [], remove: [jobId] }
+  await lagging.readModels.commit([], [forgotten], 'live')
+  expect(lagging.readModels.all(jobQueueTable)).toEqual([])
   lagging.startRescuer()
   await lagging.pass(200)
   expect((await lagging.account()).held).toBe(10n * callMicro)

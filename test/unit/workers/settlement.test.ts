@@ -100,6 +100,20 @@ describe('settlement', () => {
     ])
   })
 
+  test('settles the hold of the retry of a job that no worker ended', async () => {
+    weir.startSettlement()
+    const jobId = await weir.submit('unknown.type')
+    await weir.cancel(jobId)
+    await weir.requeue(jobId, 4)
+    await weir.cancel(jobId)
+    await weir.pass(1)
+    expect(settlements().map(({ holdId, outcome }) => [holdId, outcome])).toEqual([
+      [jobId, 'canceled'],
+      [`${jobId}/1`, 'canceled'],
+    ])
+    expect((await weir.account()).held).toBe(0n)
+  })
+
   test('does nothing when the whole log is replayed, or settled by two at once', async () => {
     for (let n = 0; n < 5; n += 1) await weir.submit('sandbox.run', steps({}))
     await weir.until('jobs to end', () => weir.count('JobSucceeded') === 5)
