@@ -437,6 +437,37 @@ describe('the state', () => {
     expect(loaded.state).toEqual(await stateOf(world))
   })
 
+  test('is folded from the beginning when the snapshot has another shape', async () => {
+    const { world, writer } = await openWorld(10n)
+    await writer.issue(hold('h1', 4n))
+    const { version } = accountAggregate.snapshot!
+    await world.snapshots.save(stream, version, { revision: 1, state: { posted: 7 } })
+    const loaded = await world.writer().pipeline.load(stream)
+    expect(loaded).toMatchObject({ revision: 2, state: { posted: 10n, held: 4n } })
+  })
+
+  test('has what was written before it was asked for, though a reading is under way', async () => {
+    const { world, writer } = await openWorld(10n)
+    const { pipeline, store } = world.writer()
+    const read = store.read.bind(store)
+    let answer = (): void => undefined
+    store.read = async (...asked) => {
+      const events = await read(...asked)
+      await new Promise<void>((resolve) => (answer = resolve))
+      return events
+    }
+    const first = pipeline.load(stream)
+    await world.clock.advance(1)
+    await writer.issue(hold('h1', 4n))
+    const second = pipeline.load(stream)
+    const stale = answer
+    await world.clock.advance(1)
+    stale()
+    answer()
+    expect((await first).revision).toBe(1)
+    expect(await second).toMatchObject({ revision: 2, state: { held: 4n } })
+  })
+
   test('is folded from the beginning when the snapshots cannot be read', async () => {
     const { world } = await openWorld(10n)
     world.snapshots.load = () => Promise.reject(new Error('down'))

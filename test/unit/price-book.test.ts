@@ -49,6 +49,12 @@ describe('the price book', () => {
       .when(publish(2))
       .then([published(2, 'same')])
   })
+  test('tells the prices of the version before, not of the first one', () => {
+    const first = { ...published(1), data: { ...published(1).data, prices: [] } }
+    given([first, published(2)])
+      .when(publish(3))
+      .then([published(3, 'same')])
+  })
   test('publishes a version once', () => {
     given([published(1)])
       .when(publish(1))
@@ -110,6 +116,19 @@ describe('the price of a call', () => {
       chargedMicro: 2n,
       priceRemainderPico: -999_999n,
       complete: true,
+    })
+  })
+  test.each([
+    ['499', 0n],
+    ['500', 0n],
+    ['501', 1n],
+    ['1500', 2n],
+    ['2500', 2n],
+  ])('of %s pico-USD costs %s nano-USD', (costPicoUsd, costNanoUsd) => {
+    const prices = [{ ...general, costPicoUsd, pricePicoCredits: '0' }]
+    const remainder = BigInt(costPicoUsd) - costNanoUsd * 1_000n
+    expect(priceCall({ ...version, prices }, call)).toMatchObject({
+      ...{ costNanoUsd, costRemainderPico: remainder, chargedMicro: 0n },
     })
   })
   test('follows the line of the model, then the line of every model', () => {

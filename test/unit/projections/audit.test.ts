@@ -72,6 +72,10 @@ test('tells how limits and standing were, and are', async () => {
     before: { status: 'throttled', throttle: slow },
     after: { status: 'banned', throttle: slow },
   })
+  expect(await entryOf(a.openAccount(), a.ban, a.throttle(3))).toMatchObject({
+    ...{ action: 'account.throttled', before: { status: 'banned', throttle: null } },
+    after: { status: 'banned', throttle: slow },
+  })
   expect(await entryOf(...throttled, a.ban, a.reinstate)).toMatchObject({
     action: 'account.reinstated',
     before: { status: 'banned', throttle: slow },

@@ -136,6 +136,20 @@ describe('an account', () => {
     expect(store.all(accountBalanceTable)[0]).toMatchObject({ posted: '175', held: '0' })
   })
 
+  test('shows its standing: a ban hides a throttle, reinstating lifts both', async () => {
+    const standing = async (...commands: readonly AccountCommand[]) => {
+      const store = await rowsAfter(account.openAccount(), ...commands)
+      const { status, throttledUntil } = store.all(accountBalanceTable)[0] ?? {}
+      return [status, throttledUntil]
+    }
+    const throttled = account.throttle(3, at(50))
+    expect(await standing(throttled)).toEqual(['throttled', at(50)])
+    expect(await standing(account.ban)).toEqual(['banned', null])
+    const both = [account.ban, throttled]
+    expect((await standing(...both))[0]).toBe('banned')
+    expect(await standing(...both, account.reinstate)).toEqual(['active', null])
+  })
+
   test('does not touch another one', async () => {
     const recorder = new Recorder()
     const rows = new ProjectedRows(balance(noAlarm))

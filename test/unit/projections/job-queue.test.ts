@@ -84,6 +84,12 @@ describe('a row of job_queue', () => {
     },
   )
 
+  test.each(['error', 'postponed'] as const)('waits for its time after %s', async (reason) => {
+    const queue = new Queue()
+    await queue.take('j1', ...job.running, job.retryScheduled(1, { reason, runAt: at(70) }))
+    expect(queue.row('j1')).toMatchObject({ state: 'queued', runAt: at(70) })
+  })
+
   test('tells that somebody wants the job canceled', async () => {
     const queue = new Queue()
     await queue.take('j1', ...job.histories.canceling)
@@ -108,6 +114,15 @@ describe('a row of job_queue', () => {
     expect(queue.row('j1')).toMatchObject({ state: 'queued', revision: 3, deadlineAt: at(99) })
     expect(queue.row('j1')).toMatchObject({ cancelRequested: false, priority: 1, queuedAt: at(20) })
     expect(queue.order()).toEqual(['j2', 'j3', 'j1'])
+  })
+
+  test('comes back as whose job it is, and with its priority', async () => {
+    const queue = new Queue()
+    await queue.take('j1', ...job.histories.failed)
+    const again = job.requeued(1)
+    const spec = { ...job.jobSpec, userId: 'u7', priority: 'high' as const }
+    await queue.take('j1', { ...again, data: { ...again.data, job: spec } } as JobEvent)
+    expect(queue.row('j1')).toMatchObject({ userId: 'u7', orgId: 'acme', priority: 0 })
   })
 })
 
@@ -162,6 +177,14 @@ describe('turns', () => {
     expect(queue.order()).toEqual(['b-1', 'c-1', 'b-2', 'c-2', 'b-3', 'c-3'])
     await queue.submit('a-51', 'org-a')
     expect(queue.order().indexOf('a-51')).toBeLessThan(4)
+  })
+
+  test('a job that starts late does not turn back what is served', async () => {
+    const queue = new Queue()
+    for (let n = 1; n <= 9; n += 1) await queue.submit(`a-${n}`, 'org-a')
+    for (const jobId of ['a-9', 'a-1']) await queue.start(jobId)
+    await queue.submit('b-1', 'org-b')
+    expect(queue.row('b-1').turn).toBe(9)
   })
 
   test('a retry keeps its turn', async () => {

@@ -49,6 +49,19 @@ describe('a row of job_status', () => {
     expect(row).toMatchObject({ status: 'running', progress: 50, attempt: 2, startedAt: at(1) })
   })
 
+  test('never goes back in progress, as the job itself', async () => {
+    const early = job.stepCompleted('s2')
+    const back = { ...early, data: { ...early.data, progress: 20 } } as JobEvent
+    expect(await rowAfter(...job.running, job.stepCompleted('s1'), back)).toMatchObject({
+      ...{ progress: 50, revision: 3 },
+    })
+  })
+
+  test('of a success tells no error of an earlier attempt', async () => {
+    const row = await rowAfter(...job.histories.waiting, job.started(2), job.succeeded)
+    expect(row).toMatchObject({ status: 'succeeded', error: null })
+  })
+
   test('is queued again, without its error, after a requeue', async () => {
     const row = await rowAfter(...job.histories.failed, job.requeued(1))
     expect(row).toMatchObject({ status: 'queued', error: null, finishedAt: null, revision: 3 })
@@ -89,7 +102,8 @@ test('an event that is seen twice changes nothing the second time', async () => 
       const once = await new ProjectedRows(jobStatus(noAlarm)).pages(events)
       const twice = await new ProjectedRows(jobStatus(noAlarm)).pages(
         events.flatMap((event) => [event, event]),
-        events,
+        // Alone, and before anything that would put it right.
+        events.slice(1, 2),
       )
       expect(twice.everything()).toEqual(once.everything())
     }),
