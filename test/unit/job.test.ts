@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { holdIdOf, isFinished, jobDecider } from '../../domain/job/job.ts'
+import { holdIdOf, holdIdsUpTo, isFinished, jobDecider } from '../../domain/job/job.ts'
 import type { Job, JobCommand, JobState } from '../../domain/job/job.ts'
 import type { JobEvent } from '../../domain/job/job-events.ts'
 import { given as givenEvents } from '../support/given.ts'
@@ -60,6 +60,12 @@ describe('an attempt that ends', () => {
   const reason = 'lease_expired'
   const lost = { reason, error: a.leaseExpired } as const
   const shutdown = { reason: 'shutdown', error: null } as const
+  const postponed = { reason: 'postponed', error: null } as const
+  const postponements = [
+    a.retryScheduled(1, postponed),
+    ...[a.started(2), a.retryScheduled(2, postponed)],
+    ...[a.started(3), a.retryScheduled(3, postponed)],
+  ]
   const cases: readonly Accepted[] = [
     [
       'with a fatal error fails the job',
@@ -103,6 +109,12 @@ describe('an attempt that ends', () => {
       lastAttempt,
       a.endAttempt(3, shutdown),
       [a.retryScheduled(3, shutdown)],
+    ],
+    [
+      'for want of a turn is not counted against the job, nor is one before it',
+      [...running, ...postponements, a.started(4)],
+      a.endAttempt(4),
+      [a.retryScheduled(4)],
     ],
     [
       'after a cancel request cancels the job',
@@ -273,6 +285,14 @@ describe('a worker that lost its lease', () => {
   test('cannot succeed while the job waits for the next attempt', () => {
     given(histories.waiting).when(a.succeed(1)).refuses('conflict', { fenced: true })
   })
+  test.each([a.succeed(1), a.endAttempt(1)].map((command) => [command.type, command] as const))(
+    'cannot %s a job that another attempt has ended',
+    (_, command) => {
+      given([...taken, a.succeeded])
+        .when(command)
+        .refuses('conflict', { fenced: true })
+    },
+  )
   test('cannot start again with the lease that ended', () => {
     given(histories.waiting).when(a.start(1)).refuses('conflict', { fenced: true })
   })
@@ -307,10 +327,18 @@ describe('the state of a job', () => {
     expect(job).toMatchObject({ ...end, finishedAt: at(9) })
   })
   test('starts its failures anew when it is requeued, and keeps attempt, epoch and steps', () => {
-    const job = jobAfter([...running, a.stepCompleted('s1'), a.failed(1), a.requeued(1)])
-    expect(job).toMatchObject({ status: 'queued', requeues: 1, failures: 0, attempt: 1, epoch: 1 })
-    expect(job).toMatchObject({ error: null, finishedAt: null, cancelRequested: false })
+    const failed = [...histories.waiting, a.started(2), a.stepCompleted('s1'), a.failed(2)]
+    expect(jobAfter(failed).failures).toBe(1)
+    const job = jobAfter([...failed, a.requeued(1)])
+    expect(job).toMatchObject({ status: 'queued', requeues: 1, failures: 0, attempt: 2, epoch: 2 })
+    expect(job).toMatchObject({ error: null, finishedAt: null })
     expect([...job.steps.keys()]).toEqual(['s1'])
+  })
+  test('is not canceled any more when it is requeued, and has a deadline and a hold anew', () => {
+    const canceled = [...withDeadline, a.started(1), a.cancelRequested, a.canceled(1)]
+    const job = jobAfter([...canceled, a.requeued(1, { deadlineAt: at(80) })])
+    expect(job).toMatchObject({ cancelRequested: false, deadlineAt: at(80), heldMicro: '700' })
+    expect(jobAfter([...canceled, a.requeued(1)]).deadlineAt).toBeNull()
   })
   test('is unchanged by events of a job that is not there', () => {
     const state = jobDecider.evolve({ status: 'absent' }, a.succeeded)
@@ -322,6 +350,8 @@ describe('the state of a job', () => {
   })
   test('names the hold that pays it: its own id, and one per requeue', () => {
     expect([holdIdOf('j1', 0), holdIdOf('j1', 2)]).toEqual(['j1', 'j1/2'])
+    expect(holdIdsUpTo('j1', 'j1')).toEqual(['j1'])
+    expect(holdIdsUpTo('j1', 'j1/2')).toEqual(['j1', 'j1/1', 'j1/2'])
   })
 })
 
