@@ -212,8 +212,11 @@ describe('a hold', () => {
       .when(a.hold('h1', required))
       .refuses('insufficient_credits', { required: required.toString(), available: '1000' })
   })
-  test('of nothing is made on an empty account', () => {
+  test('of nothing is made on an empty account, and on one in debt', () => {
     expect(after(open, a.hold('h1', 0n)).holds.has('h1')).toBe(true)
+    const debt = [open, a.grant('g1', 5n), a.hold('h1', 5n), a.use('u1', 'h1', 9n)]
+    expect(after(...debt, a.hold('h2', 0n))).toMatchObject({ posted: -4n, debt: 4n })
+    expect(after(...debt, a.hold('h2', 0n)).holds.has('h2')).toBe(true)
   })
   test('cannot use credits that expired, whether or not the expiry was booked', () => {
     given(open, a.grant('g1', 100n, { expiresAt: at(10) }))
@@ -378,6 +381,14 @@ describe('expiry', () => {
     given(...held, a.expire(at(10)), a.use('u1', 'h1', 20n, at(11)), a.settle('h1'))
       .when(a.expire(at(12)))
       .then([expired('g1', '70')])
+  })
+  test('of several grants leaves as much as an open hold reserves, and no less', () => {
+    given(...granted, a.grant('g3', 50n, terms), a.hold('h1', 90n))
+      .when(a.expire(at(10)))
+      .then([expired('g1', '67')])
+    given(...granted, a.grant('g3', 50n, terms), a.hold('h1', 20n))
+      .when(a.expire(at(10)))
+      .then([expired('g1', '100'), expired('g3', '37')])
   })
   test('leaves what a hold reserves to it, whatever the overdraft', () => {
     const held = [a.openAccount(50n), a.grant('g1', 100n, terms), a.hold('h1', 60n)]
