@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import {
+  AccessDeniedError,
   BACKWARDS,
   END,
   EventStoreDBClient,
@@ -119,6 +120,16 @@ describe.each([
     await expect(collect(client.readStream('a-1'))).rejects.toBeInstanceOf(StreamDeletedError)
   })
 
+  test('of somebody who may not write is refused', async () => {
+    const client = open()
+    standIn.faults.user = 'anonymous'
+    const append = client.appendToStream('a-1', events(1), options)
+    await expect(append).rejects.toBeInstanceOf(AccessDeniedError)
+    await expect(collect(client.readAll())).rejects.toBeInstanceOf(AccessDeniedError)
+    standIn.faults.user = 'admin'
+    await expect(collect(client.readStream('a-1'))).rejects.toBeInstanceOf(StreamNotFoundError)
+  })
+
   test('that wants the leader is sent there', async () => {
     const leader = await startStandIn({ log: standIn.log })
     try {
@@ -209,6 +220,16 @@ describe('a subscription', () => {
     await waitFor('two checkpoints', () => checkpoints.length >= 2)
     await client.appendToStream('wanted-1', events(1))
     await waitFor('the event', () => seen.streams.length === 1)
+    await seen.subscription.unsubscribe()
+  })
+
+  test('to what comes is taken by any node, also where the leader is wanted', async () => {
+    const client = open()
+    standIn.faults.leader = { host: '127.0.0.1', port: 1 }
+    const seen = gather(client.subscribeToAll({ fromPosition: END, requiresLeader: true }))
+    await new Promise((resolve) => seen.subscription.once('confirmation', resolve))
+    const read = collect(client.readAll({ requiresLeader: true }))
+    await expect(read).rejects.toBeInstanceOf(NotLeaderError)
     await seen.subscription.unsubscribe()
   })
 

@@ -17,10 +17,22 @@ export type AppendFault =
 
 export type Leader = { readonly host: string; readonly port: number }
 
+/** For whom a server may take the user of a call. */
+export type User =
+  /** Somebody whom it does not know, or with another password. */
+  | 'unknown'
+  /** Nobody: no user was named. */
+  | 'anonymous'
+  /** One who may use streams, and not read `$all`. */
+  | 'no admin'
+  | 'admin'
+
 /** The faults of one stand-in, to be switched on and off while it runs. */
 export class Faults {
   /** Another node that must be asked instead. */
   leader: Leader | null = null
+  /** Whoever calls from now on is taken for that one. */
+  user: User = 'admin'
   /** Reads and subscriptions that begin from now on are never answered. */
   areReadsSilent = false
   #appends: AppendFault[] = []
@@ -55,6 +67,7 @@ export class Faults {
 
   clear(): void {
     this.leader = null
+    this.user = 'admin'
     this.areReadsSilent = false
     this.#appends = []
   }

@@ -140,6 +140,11 @@ export const busyStatus = (): Status => notHandledStatus('Server Is Busy')
 
 export const notReadyStatus = (): Status => notHandledStatus('Server Is Not Ready')
 
+export const accessDeniedStatus = (): Status =>
+  statusMessage(codes.Code.PERMISSION_DENIED, 'AccessDenied', {
+    ...{ name: 'event_store.client.AccessDenied', message: new shared.AccessDenied() },
+  })
+
 export const deletedStatus = (): Status =>
   statusMessage(codes.Code.NOT_FOUND, 'StreamDeleted', {
     ...{ name: 'event_store.client.StreamDeleted', message: new shared.StreamDeleted() },
@@ -150,6 +155,18 @@ export function tooBigStatus(bytesMax: number): Status {
   message.setMaxappendsize(bytesMax)
   const name = 'event_store.client.MaximumAppendSizeExceeded'
   return statusMessage(codes.Code.INVALID_ARGUMENT, 'MaximumAppendSizeExceeded', { name, message })
+}
+
+/** How a call of somebody ends whom the server does not know. */
+export const unauthenticated = (): Partial<StatusObject> => {
+  return { code: status.UNAUTHENTICATED, details: 'Unauthenticated' }
+}
+
+/** How a call of somebody ends who may not do that. */
+export function accessDenied(): Partial<StatusObject> {
+  const metadata = new Metadata()
+  metadata.set('exception', 'access-denied')
+  return { code: status.PERMISSION_DENIED, details: 'Access Denied', metadata }
 }
 
 /** How a call ends that another node must be asked for. */

@@ -38,9 +38,15 @@ export class Reading {
 
   async handle(call: Call): Promise<void> {
     if (this.#faults.areReadsSilent) return
-    const { leader } = this.#faults
+    const { leader, user } = this.#faults
     const options = call.request.getOptions()
-    if (leader && call.metadata.get('requires-leader')[0] === 'true') {
+    const isLive = options?.hasSubscription() === true && options.getAll()?.hasEnd() === true
+    if (user === 'unknown') {
+      call.emit('error', messages.unauthenticated())
+    } else if (user === 'anonymous' || (user === 'no admin' && options?.hasAll())) {
+      call.emit('error', messages.accessDenied())
+    } else if (leader && !isLive && call.metadata.get('requires-leader')[0] === 'true') {
+      // Only what is read is the leader's: what comes from now on, any node tells.
       call.emit('error', messages.notLeader(leader))
     } else if (!options?.getUuidOption()) {
       call.emit('error', { code: status.INVALID_ARGUMENT, details: 'uuidOption is required' })

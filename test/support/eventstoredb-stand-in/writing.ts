@@ -27,7 +27,7 @@ type Batch = { readonly options: BatchAppendReq.Options; readonly events: Propos
 type BatchCall = ServerDuplexStream<BatchAppendReq, BatchAppendResp>
 type Outcome =
   | Exclude<AppendOutcome, { readonly kind: 'not ready' }>
-  | { readonly kind: 'timeout' | 'busy' | 'node not ready' | 'too big' }
+  | { readonly kind: 'timeout' | 'busy' | 'node not ready' | 'too big' | 'denied' }
 
 /** Streams/Append, BatchAppend and Tombstone. */
 export class Writing {
@@ -40,6 +40,10 @@ export class Writing {
   }
 
   batchAppend(call: BatchCall): void {
+    if (this.#faults.user === 'unknown') {
+      call.emit('error', messages.unauthenticated())
+      return
+    }
     const batches = new Map<string, Batch>()
     let answersOwed = 0
     let isEnding = false
@@ -86,7 +90,11 @@ export class Writing {
     })
     call.on('error', () => undefined)
     call.on('end', () => {
-      const { leader } = this.#faults
+      const { leader, user } = this.#faults
+      if (user === 'unknown') {
+        callback(messages.unauthenticated())
+        return
+      }
       if (!options || (leader && requiresLeader(call))) {
         callback(leader ? messages.notLeader(leader) : { code: status.INVALID_ARGUMENT })
         return
@@ -116,6 +124,10 @@ export class Writing {
     events: readonly ProposedEvent[],
     answer: (outcome: Outcome) => void,
   ): Promise<void> {
+    if (this.#faults.user === 'anonymous') {
+      answer({ kind: 'denied' })
+      return
+    }
     const fault = this.#faults.takeAppendFault()
     if (fault === 'silence') return
     if (fault === 'timeout' || fault === 'busy') {
@@ -218,6 +230,9 @@ function batchAnswer(
     case 'deleted':
       response.setError(messages.deletedStatus())
       break
+    case 'denied':
+      response.setError(messages.accessDeniedStatus())
+      break
     case 'timeout':
       response.setError(messages.timeoutStatus())
       break
@@ -264,6 +279,8 @@ function appendAnswer(
     }
     case 'deleted':
       return callback(messages.streamError('stream-deleted', { 'stream-name': name }))
+    case 'denied':
+      return callback(messages.accessDenied())
     case 'timeout':
       return callback({ code: status.ABORTED, details: 'Operation timed out' })
     case 'busy':
