@@ -3,11 +3,12 @@ import shared from '@eventstore/db-client/generated/shared_pb.js'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
 import type { BatchAppendReq, BatchAppendResp } from '@eventstore/db-client/generated/streams_pb.js'
 import type { ClientDuplexStream } from '@grpc/grpc-js'
+import { EngineUnavailable } from '../../domain/ports/engine-unavailable.ts'
 import { NO_STREAM, RevisionConflict, UnknownOutcome } from '../../domain/ports/event-store.ts'
 import type { EventText } from '../event-text.ts'
 import { metaText } from './our-event.ts'
 import type { EventStoreDbConnection, Link } from './connection.ts'
-import { NodeNotReady } from './errors.ts'
+import { NodeNotReady, refusalOf } from './errors.ts'
 
 /** An append under way. It is over when it was settled or given up; what comes later is ignored. */
 export type Append = {
@@ -27,13 +28,14 @@ export type Append = {
 
 /** Errors that say of an append that it was not written and never will be. */
 const definiteErrors: ReadonlyMap<string, string> = new Map([
-  ['event_store.client.AccessDenied', 'the user of the connection may not write'],
   ['event_store.client.StreamDeleted', 'the stream was deleted'],
   ['event_store.client.MaximumAppendSizeExceeded', 'the server takes only smaller appends'],
   ['event_store.client.MaximumAppendEventSizeExceeded', 'the server takes only smaller events'],
   ['event_store.client.BadRequest', 'the server does not understand the append'],
 ])
 const wrongRevision = 'event_store.client.WrongExpectedVersion'
+/** Not written either, and yet no fault of the append: who may write is for the server to say. */
+const accessDenied = 'event_store.client.AccessDenied'
 /**
  * What a server says when an append was not written within some two seconds. So it answers also
  * each repeat of one that is written and cannot be read yet: it drops those, and takes them later.
@@ -127,8 +129,9 @@ export class AppendLane {
     this.#connection.failed(this.link, cause)
     this.#call.cancel()
     const sent = [...this.#sent.values()].map(({ append }) => append)
+    const why = refusalOf(cause) ?? 'the event store did not answer'
     for (const append of [...sent, ...this.#waiting]) {
-      append.reject(new UnknownOutcome('the event store did not answer', { cause }))
+      append.reject(new UnknownOutcome(why, { cause }))
     }
     this.#sent.clear()
     this.#waiting = []
@@ -169,6 +172,9 @@ function problemOf(response: BatchAppendResp): { details: string; said: string }
 
 function refusal(details: string, said: string, { stream, expected }: Append): Error {
   if (details === wrongRevision) return new RevisionConflict(stream, expected)
+  if (details === accessDenied) {
+    return new EngineUnavailable(`the user of the connection string may not write to ${stream}`)
+  }
   const definite = definiteErrors.get(details)
   if (definite !== undefined) return new Error(`cannot append to ${stream}: ${definite} (${said})`)
   return new UnknownOutcome(`the event store answered: ${said}`)

@@ -26,6 +26,23 @@ const passingCodes: ReadonlySet<number> = new Set([
   ...[status.DEADLINE_EXCEEDED, status.ABORTED, status.RESOURCE_EXHAUSTED],
 ])
 
+/** What no other node and no later try changes, only whoever runs the server. */
+const refusals: ReadonlyMap<number, string> = new Map([
+  [
+    status.UNAUTHENTICATED,
+    'EventStoreDB does not know the user of its connection string, or not by that password',
+  ],
+  [
+    status.PERMISSION_DENIED,
+    'the user of the connection string may not read that in EventStoreDB; $all is for $admins',
+  ],
+])
+
+/** Why the server refuses whoever calls; null when the error is another one. */
+export function refusalOf(error: unknown): string | null {
+  return isServiceError(error) ? (refusals.get(error.code) ?? null) : null
+}
+
 /** The node that must be asked instead; null when the error is another one. */
 export function leaderOf(error: unknown): EndPoint | null {
   const metadata = isServiceError(error) ? (error.metadata as Metadata | undefined) : undefined

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { NewEvent } from '../../domain/envelope.ts'
+import { EngineUnavailable } from '../../domain/ports/engine-unavailable.ts'
 import type { EventFeed } from '../../domain/ports/event-feed.ts'
 import { NO_STREAM, RevisionConflict, UnknownOutcome } from '../../domain/ports/event-store.ts'
 import { EventStoreDbEventFeed } from '../../infra/eventstoredb/event-feed.ts'
@@ -238,6 +239,44 @@ describe('another leader', () => {
     await expect(store.read(newStream(), 0)).rejects.toThrow()
     leader.faults.leader = null
     expect(await appendSurely(newStream(), NO_STREAM, newEvents(1))).toBe(0)
+  })
+})
+
+describe('the user of the connection string', () => {
+  const isRefused = async (asked: Promise<unknown>, why: string): Promise<void> => {
+    await expect(asked).rejects.toBeInstanceOf(EngineUnavailable)
+    await expect(asked).rejects.toThrow(why)
+  }
+
+  test('whom the server does not know is said to be refused, and may be known later', async () => {
+    standIn.faults.user = 'unknown'
+    const stream = newStream()
+    const events = newEvents(1)
+    await isRefused(store.append(stream, NO_STREAM, events), 'does not know the user')
+    await isRefused(store.read(stream, 0), 'does not know the user')
+    await isRefused(newFeed().readPage('0', 10), 'does not know the user')
+    standIn.faults.user = 'admin'
+    expect(await store.append(stream, NO_STREAM, events)).toBe(0)
+  })
+
+  test('who may do nothing is told so, and what was refused is not written', async () => {
+    standIn.faults.user = 'anonymous'
+    const stream = newStream()
+    const append = store.append(stream, NO_STREAM, newEvents(1))
+    await isRefused(append, 'may not write')
+    await expect(append).rejects.not.toBeInstanceOf(UnknownOutcome)
+    await isRefused(store.read(stream, 0), 'may not read')
+    standIn.faults.user = 'admin'
+    expect(await store.read(stream, 0)).toEqual([])
+  })
+
+  test('who is no admin may use streams, and is told who may read the log', async () => {
+    standIn.faults.user = 'no admin'
+    const stream = newStream()
+    expect(await store.append(stream, NO_STREAM, newEvents(1))).toBe(0)
+    expect(await store.read(stream, 0)).toHaveLength(1)
+    await isRefused(newFeed().readPage('0', 10), '$admins')
+    await isRefused(newFeed().head(), '$admins')
   })
 })
 
