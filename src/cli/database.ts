@@ -37,10 +37,20 @@ export async function withDatabase<T>(
   }
 }
 
-/** A refusal, or an engine that does not answer, is no fault of weir: it needs no stack. */
+/**
+ * A refusal, or an engine that does not answer, is no fault of weir: it needs no stack. What the
+ * engine or its driver said tells the person at the terminal what to mend.
+ */
 function sentenceOf(error: unknown): unknown {
   const isExpected = error instanceof EngineUnavailable || error instanceof DomainError
-  return isExpected ? new CliError(error.message, { cause: error }) : error
+  return isExpected ? new CliError(saidBy(error).join(': '), { cause: error }) : error
+}
+
+/** What the error says, and each cause of it. */
+function saidBy(error: Error): readonly string[] {
+  const { cause, message } = error
+  const causes = cause instanceof Error ? saidBy(cause).filter((said) => said !== '') : []
+  return causes.length > 0 ? [message.replace(/\.$/, ''), ...causes] : [message]
 }
 
 /** What is used of a database that was closed throws: so the command ends in its own order. */

@@ -23,11 +23,11 @@ export async function startApi(parts: RoleParts): Promise<RunningRole> {
     },
     checkReady: async () => {
       if (!allRolesReady()) throw new DomainError('unavailable', 'weir is still starting.')
-      await profile.sql('ready', 'SELECT 1', []).catch(() => {
-        throw new DomainError('unavailable', 'The database does not answer.')
+      await profile.sql('ready', 'SELECT 1', []).catch((cause: unknown) => {
+        throw new DomainError('unavailable', 'The database does not answer.', {}, { cause })
       })
-      await profile.store.read(streamOfNobody, 0).catch(() => {
-        throw new DomainError('unavailable', 'The event store does not answer.')
+      await profile.store.read(streamOfNobody, 0).catch((cause: unknown) => {
+        throw new DomainError('unavailable', 'The event store does not answer.', {}, { cause })
       })
     },
   }

@@ -47,13 +47,29 @@ test('a command that is told to stop ends the Postgres that was started for it',
   expect(isServed()).toBe(false)
 })
 
-test.each<[string, Error]>([
-  ['an engine that does not answer', new EngineUnavailable('EventStoreDB does not answer')],
-  ['a refusal', new DomainError('unavailable', 'Too many writers at once; try again.')],
-])('%s ends a command with a sentence', async (_, error) => {
+const untrusted = new Error('14 UNAVAILABLE: self-signed certificate in certificate chain')
+const away = new EngineUnavailable('EventStoreDB does not answer', { cause: untrusted })
+
+test.each<[string, Error, string]>([
+  [
+    'an engine that does not answer',
+    away,
+    'EventStoreDB does not answer: 14 UNAVAILABLE: self-signed certificate in certificate chain',
+  ],
+  [
+    'a command that it does not take',
+    new DomainError('unavailable', 'The event store does not answer.', {}, { cause: away }),
+    'The event store does not answer: EventStoreDB does not answer: 14 UNAVAILABLE: self-signed',
+  ],
+  [
+    'a refusal',
+    new DomainError('unavailable', 'Too many writers at once; try again.'),
+    'Too many writers at once; try again.',
+  ],
+])('%s ends a command with a sentence that says why', async (_, error, sentence) => {
   const command = withDatabase(() => Promise.reject(error))
   await expect(command).rejects.toBeInstanceOf(CliError)
-  await expect(command).rejects.toMatchObject({ message: error.message })
+  await expect(command).rejects.toThrow(sentence)
 })
 
 test('an export that is told to stop leaves no file', async () => {
