@@ -22,6 +22,7 @@ export async function dockerEventStoreDb(
         return
       }
       const started = await new GenericContainer(image)
+        .withPlatform('linux/amd64')
         .withEnvironment({ EVENTSTORE_INSECURE: 'true', EVENTSTORE_RUN_PROJECTIONS: 'None' })
         .withExposedPorts({ container: portInside, host: port })
         .withWaitStrategy(Wait.forHttp('/health/live', portInside).forStatusCode(204))

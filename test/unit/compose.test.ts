@@ -14,6 +14,7 @@ import { root } from '../support/repository.ts'
 interface Service {
   readonly image: string
   readonly build?: string
+  readonly platform?: string
   readonly command?: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
   readonly ports?: readonly string[]
@@ -175,6 +176,13 @@ describe('docker-compose.yml', () => {
     expect(images.filter((image) => !/:[\w.-]*\w$/.test(image) || /:latest$/.test(image))).toEqual(
       [],
     )
+  })
+
+  test('names the processor of the one image that is made for no other', () => {
+    const bound = services.filter(([, { platform }]) => platform !== undefined)
+    expect(bound.map(([name, { platform }]) => [name, platform])).toEqual([
+      ['eventstoredb', 'linux/amd64'],
+    ])
   })
 
   test('asks each role where it answers', () => {
