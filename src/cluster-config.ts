@@ -48,6 +48,8 @@ export interface S3Config {
 export interface ClusterConfig {
   /** A connection string, `esdb://…`, `esdb+discover://…` or a newer name; may hold a password. */
   readonly eventStoreDbUrl: string
+  /** Stands before the name of every stream there; empty for the one weir that has none. */
+  readonly eventStoreDbPrefix: string
   readonly kafka: KafkaConfig
   readonly s3: S3Config
   /** The variables that say so, for processes started by this one; holds secrets. */
@@ -83,6 +85,7 @@ export function readCluster(
   const variables = given.map(([name, value]) => [name, value ?? ''] as const)
   return Object.freeze({
     eventStoreDbUrl: read.parsed('WEIR_EVENTSTOREDB_URL', parseEventStoreDbUrl) ?? '',
+    eventStoreDbPrefix: read.parsed('WEIR_EVENTSTOREDB_STREAM_PREFIX', parseStreamPrefix) ?? '',
     kafka: Object.freeze(readKafka(read, problems)),
     s3: Object.freeze(readS3(read, problems)),
     variables: Object.freeze({ WEIR_PROFILE: 'cluster', ...Object.fromEntries(variables) }),
@@ -90,10 +93,12 @@ export function readCluster(
 }
 
 /** As it may be logged: no password and no key. */
-export function printableCluster({ eventStoreDbUrl, kafka, s3 }: ClusterConfig): object {
+export function printableCluster(config: ClusterConfig): object {
+  const { eventStoreDbUrl, eventStoreDbPrefix, kafka, s3 } = config
   const { sasl, ssl } = kafka
   return {
     eventStoreDbUrl: eventStoreDbUrl.replace(/\/\/.*@/, '//***@'),
+    eventStoreDbPrefix,
     kafka: {
       ...kafka,
       ssl: typeof ssl === 'boolean' ? ssl : Object.keys(ssl),
@@ -184,6 +189,12 @@ function parseProfile(text: string): Parsed<'embedded' | 'cluster'> {
 function parseEventStoreDbUrl(text: string): Parsed<string> {
   if (/^(esdb|kurrentdb|kurrent|kdb)(\+discover)?:\/\/[^/?]/.test(text)) return { value: text }
   return { problem: 'must be a connection string like esdb://user:password@host:2113?tls=true' }
+}
+
+/** A tilde ends it, so that no prefix is the beginning of another one, or of a stream's name. */
+function parseStreamPrefix(text: string): Parsed<string> {
+  if (/^\w[\w.-]{0,49}$/.test(text)) return { value: `${text}~` }
+  return { problem: 'must be 1 to 50 letters, digits, ".", "_" or "-"' }
 }
 
 /** A name or an IPv4 address: kafkajs ends the host at the first colon. */

@@ -82,11 +82,14 @@ export function readOptions(): ReadReq.Options {
   return options
 }
 
-/** Asks for streams of users only, and of those for the ones with the prefix. */
+/**
+ * Asks for streams of users only, and of those for the ones with the prefix. Without one they are
+ * those of the weir that has none: a prefix ends with a tilde, which no name of a stream has.
+ */
 export function filterStreams(options: ReadReq.Options, streamPrefix: string): void {
   const expression = new streams.ReadReq.Options.FilterOptions.Expression()
   // What the system writes for itself is in streams that begin with a dollar sign.
-  if (streamPrefix === '') expression.setRegex('^[^$]')
+  if (streamPrefix === '') expression.setRegex('^[^$~][^~]*$')
   else expression.setPrefixList([streamPrefix])
   const filter = new streams.ReadReq.Options.FilterOptions()
   filter.setStreamIdentifier(expression)

@@ -40,11 +40,12 @@ export function openCluster(config: Config, name: string, watch: ProfileWatch): 
   const ids = new SystemIds()
   const application = `weir-${name}`
   const pool = openPool(databaseUrl, { max: connectionsMax, applicationName: application })
-  const connection = new EventStoreDbConnection(cluster.eventStoreDbUrl, application)
-  const bell = new EventStoreDbBell(connection)
-  const log = new SharedFeed(() => new EventStoreDbEventFeed(connection, bell), clock)
+  const { eventStoreDbUrl, eventStoreDbPrefix: prefix } = cluster
+  const connection = new EventStoreDbConnection(eventStoreDbUrl, application)
+  const bell = new EventStoreDbBell(connection, prefix)
+  const log = new SharedFeed(() => new EventStoreDbEventFeed(connection, bell, prefix), clock)
   const newFeed = (): EventFeed => log.reader()
-  const store = watch.wrapStore(new EventStoreDbEventStore(connection, bell))
+  const store = watch.wrapStore(new EventStoreDbEventStore(connection, bell, prefix))
   const snapshots = new PostgresSnapshotStore(pool)
   const { observer, report } = watch
   const pipelines = openPipelines({ store, snapshots, clock, ids, observer })

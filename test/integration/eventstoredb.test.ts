@@ -89,6 +89,23 @@ describe('a log that weir shares with other programs', () => {
     expect(await feed.head()).toBe(last[0]?.position)
   })
 
+  test('is that of each of two weirs without what the other one writes', async () => {
+    const ours = newStream()
+    const theirs = newStream()
+    const connection = open()
+    const otherBell = new EventStoreDbBell(connection, 'staging~')
+    const others = new EventStoreDbEventStore(connection, otherBell, 'staging~')
+    await others.append(theirs, NO_STREAM, newEvents(2))
+    await store.append(ours, NO_STREAM, newEvents(1))
+    await others.append(ours, NO_STREAM, newEvents(2))
+    const page = await feed.readPage(feed.start, 10)
+    expect(page.events).toEqual(await store.read(ours, 0))
+    expect(await feed.head()).toBe(page.position)
+    const otherFeed = new EventStoreDbEventFeed(connection, otherBell, 'staging~')
+    const { events } = await otherFeed.readPage(otherFeed.start, 10)
+    expect(events.map(({ stream }) => stream)).toEqual([theirs, theirs, ours, ours])
+  })
+
   test('of others only is empty', async () => {
     await writeForeign(150)
     expect(await feed.readPage(feed.start, 10)).toEqual({ events: [], position: feed.start })

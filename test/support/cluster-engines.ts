@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { newBucket } from './bucket.ts'
-import { ownEventStoreDb, startEventStoreDb } from './eventstoredb-server.ts'
+import { givenEventStoreDb, ownEventStoreDb, startEventStoreDb } from './eventstoredb-server.ts'
+import { newStreamPrefix } from './eventstoredb.ts'
 import { kafkaBrokers, ownKafkaBroker } from './kafka-broker.ts'
 import type { RunPlace } from './once-in-run.ts'
 import { ownS3Server, sharedS3 } from './s3-server.ts'
@@ -30,8 +31,8 @@ export interface ClusterEngines {
 const partitions = 4
 
 /**
- * Kafka and S3 of the whole test run, with topics and a bucket of this weir's own; and an
- * EventStoreDB of its own, because one server is one log.
+ * Kafka and S3 of the whole test run, with topics and a bucket of this weir's own; and streams of
+ * its own in the EventStoreDB that the run was given, or else an EventStoreDB of its own.
  *
  * @param place where that runs; by default it ends with the test file
  */
@@ -39,10 +40,16 @@ export async function clusterEngines(place?: RunPlace): Promise<ClusterEngines> 
   const [brokers, s3, eventStoreDb] = await Promise.all([
     kafkaBrokers(),
     sharedS3(),
-    place ? startEventStoreDb(place) : ownEventStoreDb(),
+    givenStreams() ?? (place ? startEventStoreDb(place) : ownEventStoreDb()),
   ])
-  const env = await environment({ brokers, access: s3, url: eventStoreDb.url })
+  const env = await environment({ brokers, access: s3, ...eventStoreDb })
   return { env, stop: () => eventStoreDb.stop() }
+}
+
+/** What nobody but this weir has in a server that belongs to others. */
+function givenStreams() {
+  const url = givenEventStoreDb()
+  return url === null ? null : { url, prefix: newStreamPrefix(), stop: () => Promise.resolve() }
 }
 
 /** All engines are this weir's own, for tests that break them. */
@@ -64,13 +71,16 @@ type Addresses = {
   readonly brokers: readonly string[]
   readonly access: Parameters<typeof newBucket>[0]
   readonly url: string
+  /** Before the streams in a server that has others too. */
+  readonly prefix?: string
 }
 
-async function environment({ brokers, access, url }: Addresses) {
+async function environment({ brokers, access, url, prefix = '' }: Addresses) {
   const { endpoint = '', bucket, region, credentials } = await newBucket(access)
   return {
     WEIR_PROFILE: 'cluster',
     WEIR_EVENTSTOREDB_URL: url,
+    WEIR_EVENTSTOREDB_STREAM_PREFIX: prefix,
     WEIR_KAFKA_BROKERS: brokers.join(','),
     WEIR_KAFKA_TOPIC_PREFIX: bucket,
     WEIR_KAFKA_PARTITIONS: String(partitions),

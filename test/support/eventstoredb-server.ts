@@ -23,6 +23,11 @@ const sharedLimitMs = 600_000
 
 const isDockerLikely = 'DOCKER_HOST' in process.env || existsSync('/var/run/docker.sock')
 
+/** The connection string of a server that the run was given; null when it has to start one. */
+export function givenEventStoreDb(): string | null {
+  return process.env[urlVariable] || null
+}
+
 /** The connection string of the server that all test files of a run share. */
 export async function eventStoreDbUrl(): Promise<string> {
   const start = async (place: RunPlace): Promise<string> => {
@@ -30,10 +35,10 @@ export async function eventStoreDbUrl(): Promise<string> {
     await server.start()
     return server.url
   }
-  return process.env[urlVariable] || (await onceInRun('eventstoredb', start, sharedLimitMs))
+  return givenEventStoreDb() ?? (await onceInRun('eventstoredb', start, sharedLimitMs))
 }
 
-/** A server of the test's own, running, for faults. `stop` it in the end. */
+/** A server of the test's own, running, for faults: never a given one. `stop` it in the end. */
 export async function ownEventStoreDb(): Promise<EventStoreDbServer> {
   const folder = await mkdtemp(join(tmpdir(), `weir-test-${process.pid}-eventstoredb-`))
   return await startEventStoreDb({ folder, ownerPid: process.pid })

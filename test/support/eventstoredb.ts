@@ -23,8 +23,13 @@ export interface OpenEventStoreDb {
   readonly close: () => Promise<void>
 }
 
+/** A name for `WEIR_EVENTSTOREDB_STREAM_PREFIX` that nobody else has. */
+export function newStreamPrefix(): string {
+  return `weirtest${randomUUID().slice(0, 8)}`
+}
+
 export function openEventStoreDb(url: string, options?: ConnectionOptions): OpenEventStoreDb {
-  const streamPrefix = `weirtest${randomUUID().slice(0, 8)}-`
+  const streamPrefix = `${newStreamPrefix()}~`
   const connection = new EventStoreDbConnection(url, 'weir-test', options)
   const bell = new EventStoreDbBell(connection, streamPrefix)
   const close = async (): Promise<void> => {

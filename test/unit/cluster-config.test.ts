@@ -31,6 +31,7 @@ test('without a profile there is no cluster', () => {
 test('the smallest cluster has the defaults of Amazon and of the brokers', () => {
   expect(readConfig(smallest).cluster).toEqual({
     eventStoreDbUrl: 'esdb://events.internal:2113?tls=false',
+    eventStoreDbPrefix: '',
     kafka: {
       brokers: ['kafka-1:9092', 'kafka-2:9092'],
       ssl: false,
@@ -83,7 +84,13 @@ test('the event store may have its newer name', () => {
   expect(cluster).toMatchObject({ eventStoreDbUrl })
 })
 
+test('two weirs may share an event store, and the streams of each have another name', () => {
+  const { cluster } = readConfig({ ...smallest, WEIR_EVENTSTOREDB_STREAM_PREFIX: 'staging' })
+  expect(cluster).toMatchObject({ eventStoreDbPrefix: 'staging~' })
+})
+
 test.each([
+  [{ WEIR_EVENTSTOREDB_STREAM_PREFIX: '$ce~' }, /WEIR_EVENTSTOREDB_STREAM_PREFIX must be 1 to/],
   [{ WEIR_EVENTSTOREDB_URL: 'http://admin:hunter1@n1:2113' }, /WEIR_EVENTSTOREDB_URL must be/],
   [{ WEIR_KAFKA_BROKERS: 'kafka-1' }, /WEIR_KAFKA_BROKERS must list brokers/],
   [{ WEIR_KAFKA_BROKERS: 'kafka-1:99999' }, /WEIR_KAFKA_BROKERS must list brokers/],
