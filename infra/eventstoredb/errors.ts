@@ -26,6 +26,12 @@ const passingCodes: ReadonlySet<number> = new Set([
   ...[status.DEADLINE_EXCEEDED, status.ABORTED, status.RESOURCE_EXHAUSTED],
 ])
 
+/**
+ * What a server says when it failed at one read: at a position that is in the middle of an event,
+ * or at what the disk holds there. The code is that of everything else that it did not foresee.
+ */
+const failedRead = /^Unexpected \w+Result: /
+
 /** What no other node and no later try changes, only whoever runs the server. */
 const refusals: ReadonlyMap<number, string> = new Map([
   [
@@ -43,6 +49,11 @@ export function refusalOf(error: unknown): string | null {
   return isServiceError(error) ? (refusals.get(error.code) ?? null) : null
 }
 
+/** Whether the node is as good as before, for everything but that read. */
+export function isFailedRead(error: unknown): boolean {
+  return isServiceError(error) && error.code === status.UNKNOWN && failedRead.test(error.details)
+}
+
 /** The node that must be asked instead; null when the error is another one. */
 export function leaderOf(error: unknown): EndPoint | null {
   const metadata = isServiceError(error) ? (error.metadata as Metadata | undefined) : undefined
@@ -56,6 +67,7 @@ export function leaderOf(error: unknown): EndPoint | null {
 
 export function provesConnectionBad(error: unknown): boolean {
   if (error instanceof NodeNotReady) return true
+  if (isFailedRead(error)) return false
   return isServiceError(error) && connectionCodes.has(error.code)
 }
 

@@ -3,7 +3,7 @@ import streams from '@eventstore/db-client/generated/streams_pb.js'
 import type { ReadReq, ReadResp } from '@eventstore/db-client/generated/streams_pb.js'
 import { EngineUnavailable } from '../../domain/ports/engine-unavailable.ts'
 import type { EventStoreDbConnection, Link } from './connection.ts'
-import { isPassing, refusalOf } from './errors.ts'
+import { isFailedRead, isPassing, refusalOf } from './errors.ts'
 
 export type Recorded = ReadResp.ReadEvent.RecordedEvent
 
@@ -15,8 +15,8 @@ const searchWindowEvents = 1_000
  * node that goes away, is repeated for as long as there is patience; one may take half of it.
  *
  * @param convert never throws; it is called as events come, so that no page of messages is kept
- * @throws EngineUnavailable when patience is over, and at once when the user is refused; any other
- *   error of EventStoreDB at once
+ * @throws EngineUnavailable when patience is over, and at once when the user is refused or the read
+ *   failed where it reads; any other error of EventStoreDB at once
  */
 export async function readRecorded<T>(
   connection: EventStoreDbConnection,
@@ -34,7 +34,7 @@ export async function readRecorded<T>(
       const deadline = Date.now() + leftMs
       return await readOnce(connection, link, { request, deadline, convert })
     } catch (error) {
-      const refusal = refusalOf(error)
+      const refusal = isFailedRead(error) ? 'EventStoreDB failed at a read' : refusalOf(error)
       if (refusal !== null) throw new EngineUnavailable(refusal, { cause: error })
       if (!isPassing(error)) throw error
       if (performance.now() < untilMs) continue

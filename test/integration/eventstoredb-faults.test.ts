@@ -280,6 +280,22 @@ describe('the user of the connection string', () => {
   })
 })
 
+describe('a stream that the server cannot read', () => {
+  test('takes nothing else along, and is read again when it can be', async () => {
+    const broken = newStream()
+    standIn.faults.brokenStream = db.streamPrefix + broken
+    const stream = newStream()
+    standIn.faults.nextAppends('late answer')
+    const append = store.append(stream, NO_STREAM, newEvents(1))
+    await waitFor('the append to be held', () => standIn.faults.lateAnswers === 1)
+    await expect(store.read(broken, 0)).rejects.toBeInstanceOf(EngineUnavailable)
+    standIn.faults.releaseAnswers()
+    expect(await append).toBe(0)
+    standIn.faults.brokenStream = null
+    expect(await store.read(broken, 0)).toEqual([])
+  })
+})
+
 describe('a server that is away', () => {
   test('makes appends unknown and reads fail in time, and is found when it is back', async () => {
     const stream = newStream()

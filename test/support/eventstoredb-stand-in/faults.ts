@@ -33,6 +33,8 @@ export class Faults {
   leader: Leader | null = null
   /** Whoever calls from now on is taken for that one. */
   user: User = 'admin'
+  /** A stream that cannot be read, for what its place on the disk holds. */
+  brokenStream: string | null = null
   /** Reads and subscriptions that begin from now on are never answered. */
   areReadsSilent = false
   #appends: AppendFault[] = []
@@ -68,6 +70,7 @@ export class Faults {
   clear(): void {
     this.leader = null
     this.user = 'admin'
+    this.brokenStream = null
     this.areReadsSilent = false
     this.#appends = []
   }

@@ -162,6 +162,11 @@ export const unauthenticated = (): Partial<StatusObject> => {
   return { code: status.UNAUTHENTICATED, details: 'Unauthenticated' }
 }
 
+/** How a read ends that met with something on the disk that it could not make sense of. */
+export const readError = (): Partial<StatusObject> => {
+  return { code: status.UNKNOWN, details: 'Unexpected ReadStreamResult: Error' }
+}
+
 /** How a call of somebody ends who may not do that. */
 export function accessDenied(): Partial<StatusObject> {
   const metadata = new Metadata()

@@ -60,6 +60,10 @@ export class Reading {
   async #read(call: Call, options: Options): Promise<void> {
     const name = streamName(options)
     const stream = name === null ? null : this.#log.stream(name)
+    if (name !== null && name === this.#faults.brokenStream) {
+      call.emit('error', messages.readError())
+      return
+    }
     if (name !== null && !stream) {
       await send(call, messages.notFoundMessage(name))
     } else if (name !== null && stream?.isDeleted) {
