@@ -83,12 +83,16 @@ export class Relay {
   }
 
   async #acquire(): Promise<Held | null> {
-    const { publisher, checkpoint, clock, owner, report } = this.#options
+    const { feed, publisher, checkpoint, clock, owner, report } = this.#options
     const now = clock.now()
     const lease = await checkpoint.acquire({ owner, now, leaseMs })
     if (!lease) return null
     const { epoch, stand } = lease
     try {
+      // What is appended to a log that was restored would be taken for published, up to that place.
+      if (stand.position !== null && feed.compare(stand.position, await feed.head()) > 0) {
+        throw new Error('the log ends before what was published of it: was it restored?')
+      }
       const publication = await publisher.open()
       report('info', { epoch, position: stand.position }, 'relay took over')
       return { epoch, publication, stand, keptAt: Number.NEGATIVE_INFINITY, next: null }

@@ -12,7 +12,7 @@ import { Life } from './mortal.ts'
 /** A log, a topic, and as many relays between them as a test starts, each with a life. */
 export class RelayWorld {
   readonly clock = new SimulatedClock()
-  readonly log = new MemoryEventLog()
+  log = new MemoryEventLog()
   readonly topic = new MemoryTopic()
   readonly checkpoint = new MemoryRelayCheckpoint()
   readonly told: string[] = []
@@ -31,6 +31,12 @@ export class RelayWorld {
       recordedMs: this.clock.now(),
     }))
     this.log.add(events)
+  }
+
+  /** The log as it was when it had so many events. */
+  restore(count: number): void {
+    this.log = new MemoryEventLog()
+    this.append(count)
   }
 
   newFeed(): MemoryEventFeed {

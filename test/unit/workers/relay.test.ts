@@ -115,6 +115,23 @@ describe('a topic that was replaced', () => {
   })
 })
 
+describe('a log that was restored', () => {
+  test('and ends before what was carried is told of, and not waited for in silence', async () => {
+    world.append(1_500)
+    world.startRelay()
+    await world.pass(1)
+    await world.stop()
+    world.restore(1_000)
+    world.startRelay()
+    await world.pass(30)
+    expect(world.told.at(-1)).toBe('loop turn failed')
+    world.append(400)
+    await world.pass(30)
+    expect(world.topic.records).toHaveLength(1_500)
+    expect(world.told.slice(1)).not.toContain('relay took over')
+  })
+})
+
 describe('takeover', () => {
   /** Ports' calls of a relay that carries this log and stops, in their order. */
   async function run(life: Life): Promise<void> {
