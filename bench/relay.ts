@@ -55,9 +55,10 @@ async function measure(work: () => Promise<unknown>): Promise<Run> {
 
 /** The relay from its first page to its last. */
 async function byRelay(world: KafkaWorld): Promise<Run> {
+  const clock = new SystemClock()
   const relay = new Relay({
-    ...{ feed: world.newFeed(), checkpoint: new MemoryRelayCheckpoint(), owner: 'bench' },
-    ...{ clock: new SystemClock(), publisher: new KafkaEventPublisher(world.connection) },
+    ...{ feed: world.newFeed(), checkpoint: new MemoryRelayCheckpoint(clock), owner: 'bench' },
+    ...{ clock, publisher: new KafkaEventPublisher(world.connection) },
     report: (level, fields, message) => {
       if (level !== 'info') process.stderr.write(`${level} ${message} ${String(fields['err'])}\n`)
     },

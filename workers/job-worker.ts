@@ -292,7 +292,7 @@ export class JobWorker implements Loop {
     const now = clock.now()
     try {
       const epochs = [...asked.keys()]
-      const { held, cancelRequested } = await leases.renew({ owner, epochs, now, leaseMs })
+      const { held, cancelRequested } = await leases.renew({ owner, epochs, leaseMs })
       const canceled = new Set(cancelRequested)
       const kept = new Set(held)
       for (const [epoch, each] of asked) {

@@ -83,9 +83,8 @@ export class Relay {
   }
 
   async #acquire(): Promise<Held | null> {
-    const { feed, publisher, checkpoint, clock, owner, report } = this.#options
-    const now = clock.now()
-    const lease = await checkpoint.acquire({ owner, now, leaseMs })
+    const { feed, publisher, checkpoint, owner, report } = this.#options
+    const lease = await checkpoint.acquire({ owner, leaseMs })
     if (!lease) return null
     const { epoch, stand } = lease
     try {
@@ -131,7 +130,7 @@ export class Relay {
     const { checkpoint, clock, report } = this.#options
     const { epoch, stand } = held
     const now = clock.now()
-    const isMine = await checkpoint.move({ epoch, from: stand.position, to, now, leaseMs })
+    const isMine = await checkpoint.move({ epoch, from: stand.position, to, leaseMs })
     if (!isMine) {
       report('warn', { epoch }, 'another relay has taken over')
       await this.#drop()

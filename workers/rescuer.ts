@@ -62,7 +62,7 @@ export class Rescuer {
   async turn(): Promise<Turn> {
     const { leases, holds, clock } = this.#options
     const now = clock.now()
-    await this.#each(await leases.expired(now, batchMax), (lease) => this.#endLease(lease))
+    await this.#each(await leases.expired(batchMax), (lease) => this.#endLease(lease))
     await this.#each(await leases.overdue(now, batchMax), (jobId) => this.#enforceDeadline(jobId))
     const orgs = await holds.orgsWithExpiredCredits(isoTime(now), batchMax)
     await this.#each(orgs, (orgId) => this.#expireCredits(orgId))

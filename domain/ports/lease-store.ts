@@ -18,7 +18,6 @@ export type RenewalRequest = {
   readonly owner: string
   /** Of those alone: a lease that nobody works on any more must end. */
   readonly epochs: readonly number[]
-  readonly now: number
   readonly leaseMs: number
 }
 
@@ -35,7 +34,7 @@ export type Claim = {
   readonly owner: string
   readonly jobTypes: readonly string[]
   readonly limit: number
-  /** ms since the epoch, from the Clock port. */
+  /** For what is due and which limits hold, ms since the epoch, from the Clock port. */
   readonly now: number
   readonly leaseMs: number
   /** Whom the jobs of each type call: limits on what runs at a provider count by it. */
@@ -54,7 +53,8 @@ export type Claimed = {
 
 /**
  * Who works on what. Candidates are the rows of the `job_queue` read model; the lease rows belong
- * to this port.
+ * to this port. When a lease is over is told by one clock, the store's own: those of the machines
+ * that ask may differ, and who is ahead must not take jobs away from those who run them.
  */
 export abstract class LeaseStore {
   /**
@@ -78,7 +78,7 @@ export abstract class LeaseStore {
    * Leases whose time is over, oldest first, and ended ones whose job runs all the same: its holder
    * began it after the lease was taken away, so nobody will renew or end it.
    */
-  abstract expired(now: number, limit: number): Promise<readonly ExpiredLease[]>
+  abstract expired(limit: number): Promise<readonly ExpiredLease[]>
 
   /** Live jobs whose deadline is over. */
   abstract overdue(now: number, limit: number): Promise<readonly string[]>

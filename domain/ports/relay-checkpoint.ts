@@ -13,11 +13,9 @@ export type RelayLease = {
   readonly stand: RelayStand
 }
 
-/** Who wants the lease, and until when. */
+/** Who wants the lease, and for how long. */
 export type RelayClaim = {
   readonly owner: string
-  /** ms since the epoch, from the Clock port. */
-  readonly now: number
   readonly leaseMs: number
 }
 
@@ -27,11 +25,13 @@ export type RelayMove = {
   /** Where the holder knows it to stand. */
   readonly from: string | null
   readonly to: RelayStand
-  readonly now: number
   readonly leaseMs: number
 }
 
-/** Where the relay stands, and who may move it: one lease for all processes. */
+/**
+ * Where the relay stands, and who may move it: one lease for all processes. When it is over is told
+ * by one clock, the store's own.
+ */
 export abstract class RelayCheckpoint {
   /** Takes the lease when nobody holds it, in a new epoch; null while somebody does. */
   abstract acquire(claim: RelayClaim): Promise<RelayLease | null>

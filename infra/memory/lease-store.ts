@@ -1,3 +1,4 @@
+import type { Clock } from '../../domain/ports/clock.ts'
 import type {
   Claim,
   ExpiredLease,
@@ -36,14 +37,16 @@ type Kept = {
 
 /** Leases in the memory of one process, over the rows of its `job_queue`. */
 export class MemoryLeaseStore extends LeaseStore {
+  readonly #clock: Clock
   readonly #rows: () => readonly Row[]
   readonly #limits: () => readonly Row[]
   readonly #kept = new Map<string, Kept>()
   #epoch = 0
 
   /** @param limits rows of the read model `concurrency_limit` */
-  constructor(rows: () => readonly Row[], limits: () => readonly Row[] = () => []) {
+  constructor(clock: Clock, rows: () => readonly Row[], limits: () => readonly Row[] = () => []) {
     super()
+    this.#clock = clock
     this.#rows = rows
     this.#limits = limits
   }
@@ -66,14 +69,16 @@ export class MemoryLeaseStore extends LeaseStore {
     const leases = chosen.map(({ jobId, orgId, jobType, revision }) => {
       this.#epoch += 1
       const lease = { jobId, orgId, jobType, epoch: this.#epoch }
+      const expiresAt = this.#clock.now() + leaseMs
       const known = this.#kept.get(jobId)?.revision ?? revision
-      this.#kept.set(jobId, { lease, owner, expiresAt: now + leaseMs, revision: known })
+      this.#kept.set(jobId, { lease, owner, expiresAt, revision: known })
       return lease
     })
     return { leases, mayHaveMore: isLimited || leases.length === limit }
   }
 
-  override async renew({ owner, epochs, now, leaseMs }: RenewalRequest): Promise<Renewal> {
+  override async renew({ owner, epochs, leaseMs }: RenewalRequest): Promise<Renewal> {
+    const now = this.#clock.now()
     const wanted = new Set(epochs)
     const held = [...this.#kept.values()]
       .filter((kept) => kept.owner === owner && wanted.has(kept.lease.epoch))
@@ -102,7 +107,8 @@ export class MemoryLeaseStore extends LeaseStore {
     }
   }
 
-  override async expired(now: number, limit: number): Promise<readonly ExpiredLease[]> {
+  override async expired(limit: number): Promise<readonly ExpiredLease[]> {
+    const now = this.#clock.now()
     const running = new Map<string, number>()
     for (const { jobId, state, revision } of this.#queue()) {
       if (state === 'running') running.set(jobId, revision)

@@ -1,3 +1,4 @@
+import type { Clock } from '../../domain/ports/clock.ts'
 import {
   RelayCheckpoint,
   type RelayClaim,
@@ -11,18 +12,25 @@ export class MemoryRelayCheckpoint extends RelayCheckpoint {
   #stand: RelayStand = { position: null, mark: null }
   #epoch = 0
   #expiresAt = 0
+  readonly #clock: Clock
 
-  override async acquire({ now, leaseMs }: RelayClaim): Promise<RelayLease | null> {
+  constructor(clock: Clock) {
+    super()
+    this.#clock = clock
+  }
+
+  override async acquire({ leaseMs }: RelayClaim): Promise<RelayLease | null> {
+    const now = this.#clock.now()
     if (now < this.#expiresAt) return null
     this.#epoch += 1
     this.#expiresAt = now + leaseMs
     return { epoch: this.#epoch, stand: this.#stand }
   }
 
-  override async move({ epoch, from, to, now, leaseMs }: RelayMove): Promise<boolean> {
+  override async move({ epoch, from, to, leaseMs }: RelayMove): Promise<boolean> {
     if (epoch !== this.#epoch || from !== this.#stand.position) return false
     this.#stand = to
-    this.#expiresAt = now + leaseMs
+    this.#expiresAt = this.#clock.now() + leaseMs
     return true
   }
 

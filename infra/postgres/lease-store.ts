@@ -10,6 +10,7 @@ import type {
 } from '../../domain/ports/lease-store.ts'
 import { LeaseStore } from '../../domain/ports/lease-store.ts'
 import { Batcher } from '../batcher.ts'
+import { expiryAfter } from './expiry.ts'
 import { claimWithinLimits } from './limited-claim.ts'
 
 type LeaseRow = {
@@ -20,15 +21,17 @@ type LeaseRow = {
   readonly owner: string | null
 }
 
-// $1 owner, $2 job types, $3 limit, $4 now, $5 expiry. While any org limits what runs at once, this
-// claims nothing and says so: counting what runs needs a claim that is alone (limited-claim.ts).
+// $1 owner, $2 job types, $3 limit, $4 now, $5 lease in ms. While any org limits what runs at once,
+// this claims nothing and says so: counting what runs needs a claim that is alone
+// (limited-claim.ts).
 const claimStatement = `
   WITH chosen AS MATERIALIZED (
     SELECT c.* FROM (SELECT WHERE NOT EXISTS (SELECT FROM concurrency_limit)) AS unlimited
     CROSS JOIN LATERAL claimable($2, $3, $4) AS c
   ), claimed AS (
     INSERT INTO job_lease AS l (job_id, org_id, job_type, epoch, owner, expires_at, revision)
-    SELECT job_id, org_id, job_type, nextval('lease_epoch'), $1, $5, revision FROM chosen
+    SELECT job_id, org_id, job_type, nextval('lease_epoch'), $1, ${expiryAfter('$5')}, revision
+    FROM chosen
     ON CONFLICT (job_id) DO UPDATE
       SET epoch = excluded.epoch, owner = excluded.owner, expires_at = excluded.expires_at
       WHERE l.owner IS NULL AND l.revision <= excluded.revision
@@ -40,11 +43,11 @@ const claimStatement = `
   SELECT NULL, NULL, NULL, NULL, 0, 0 WHERE EXISTS (SELECT FROM concurrency_limit)
   ORDER BY priority, turn, job_id`
 
-// $1 owner, $2 epochs, $3 now, $4 expiry. One that is over is not renewed: the rescuer may have it.
+// $1 owner, $2 epochs, $3 lease in ms. One that is over is not renewed: the rescuer may have it.
 const renewStatement = `
   WITH renewed AS (
-    UPDATE job_lease SET expires_at = $4
-    WHERE owner = $1 AND epoch = ANY ($2) AND expires_at > $3
+    UPDATE job_lease SET expires_at = ${expiryAfter('$3')}
+    WHERE owner = $1 AND epoch = ANY ($2) AND expires_at > statement_timestamp()
     RETURNING job_id, epoch
   )
   SELECT r.epoch, coalesce(q.cancel_requested, false) AS cancel_requested
@@ -57,16 +60,16 @@ const releaseStatement = `
   FROM unnest($1::text[], $2::bigint[], $3::int[]) AS r (job_id, epoch, revision)
   WHERE l.job_id = r.job_id AND l.epoch = r.epoch`
 
-// $1 now, $2 limit. A job that runs though its lease is ended is told from one whose end the queue
+// $1 limit. A job that runs though its lease is ended is told from one whose end the queue
 // has not seen yet by the revision that the holder left.
 const expiredStatement = `
   SELECT job_id, org_id, job_type, epoch, owner FROM (
-    SELECT * FROM job_lease WHERE owner IS NOT NULL AND expires_at <= $1
+    SELECT * FROM job_lease WHERE owner IS NOT NULL AND expires_at <= statement_timestamp()
     UNION ALL
     SELECT l.* FROM job_lease l JOIN job_queue q USING (job_id)
     WHERE l.owner IS NULL AND q.state = 'running' AND q.revision >= l.revision
   ) lost
-  ORDER BY expires_at NULLS LAST LIMIT $2`
+  ORDER BY expires_at NULLS LAST LIMIT $1`
 
 /** Says that somebody limits what runs. */
 type UnclaimedRow = { readonly job_id: null }
@@ -106,7 +109,7 @@ export class PostgresLeaseStore extends LeaseStore {
     const { rows } = await this.#pool.query<LeaseRow | UnclaimedRow>({
       name: 'claim-leases',
       text: claimStatement,
-      values: [owner, jobTypes, limit, new Date(now), new Date(now + leaseMs)],
+      values: [owner, jobTypes, limit, new Date(now), leaseMs],
     })
     const leases = rows.filter(isLease)
     if (leases.length === rows.length) {
@@ -115,11 +118,11 @@ export class PostgresLeaseStore extends LeaseStore {
     return { leases: await claimWithinLimits(this.#pool, claim), mayHaveMore: true }
   }
 
-  override async renew({ owner, epochs, now, leaseMs }: RenewalRequest): Promise<Renewal> {
+  override async renew({ owner, epochs, leaseMs }: RenewalRequest): Promise<Renewal> {
     const { rows } = await this.#pool.query<{ epoch: string; cancel_requested: boolean }>({
       name: 'renew-leases',
       text: renewStatement,
-      values: [owner, epochs, new Date(now), new Date(now + leaseMs)],
+      values: [owner, epochs, leaseMs],
     })
     return {
       held: rows.map((row) => Number(row.epoch)),
@@ -151,11 +154,11 @@ export class PostgresLeaseStore extends LeaseStore {
     }
   }
 
-  override async expired(now: number, limit: number): Promise<readonly ExpiredLease[]> {
+  override async expired(limit: number): Promise<readonly ExpiredLease[]> {
     const { rows } = await this.#pool.query<LeaseRow>({
       name: 'expired-leases',
       text: expiredStatement,
-      values: [new Date(now), limit],
+      values: [limit],
     })
     return rows.map((row) => ({ ...toLease(row), owner: row.owner }))
   }

@@ -2,6 +2,7 @@ import type pg from 'pg'
 import type { Claim, Lease } from '../../domain/ports/lease-store.ts'
 import { Slots } from '../concurrency.ts'
 import type { ConcurrencyLimit } from '../concurrency.ts'
+import { expiryAfter } from './expiry.ts'
 import { inTransaction } from './transaction.ts'
 
 /** Held while what runs is counted and more is claimed: one claim at a time, over all workers. */
@@ -24,10 +25,10 @@ const runningStatement = `
 // $1 job types, $2 limit, $3 now, $4 jobs that were chosen already, $5 $6 $7 without room.
 const candidatesStatement = 'SELECT * FROM claimable($1, $2, $3, $4, $5, $6, $7)'
 
-// $1 owner, $2 expiry, $3 job ids, $4 orgs, $5 job types, $6 revisions
+// $1 owner, $2 lease in ms, $3 job ids, $4 orgs, $5 job types, $6 revisions
 const claimStatement = `
   INSERT INTO job_lease AS l (job_id, org_id, job_type, epoch, owner, expires_at, revision)
-  SELECT job_id, org_id, job_type, nextval('lease_epoch'), $1, $2, revision
+  SELECT job_id, org_id, job_type, nextval('lease_epoch'), $1, ${expiryAfter('$2')}, revision
   FROM unnest($3::text[], $4::text[], $5::text[], $6::int[])
     AS c (job_id, org_id, job_type, revision)
   ON CONFLICT (job_id) DO UPDATE
@@ -93,12 +94,12 @@ async function choose(client: pg.PoolClient, claim: Claim, slots: Slots) {
 }
 
 async function lease(client: pg.PoolClient, claim: Claim, chosen: readonly Candidate[]) {
-  const { owner, now, leaseMs } = claim
+  const { owner, leaseMs } = claim
   const { rows } = await client.query<{ job_id: string; epoch: string }>({
     name: 'claim-chosen',
     text: claimStatement,
     values: [
-      ...[owner, new Date(now + leaseMs)],
+      ...[owner, leaseMs],
       chosen.map((row) => row.job_id),
       chosen.map((row) => row.org_id),
       chosen.map((row) => row.job_type),

@@ -6,18 +6,19 @@ import {
   type RelayMove,
   type RelayStand,
 } from '../../domain/ports/relay-checkpoint.ts'
+import { expiryAfter } from './expiry.ts'
 
 const standStatement = `SELECT position, mark FROM relay_checkpoint WHERE name = 'events'`
 
-// $1 owner, $2 now, $3 expires
+// $1 owner, $2 lease in ms
 const acquireStatement = `
-  UPDATE relay_checkpoint SET owner = $1, epoch = epoch + 1, expires_at = $3
-  WHERE name = 'events' AND expires_at <= $2
+  UPDATE relay_checkpoint SET owner = $1, epoch = epoch + 1, expires_at = ${expiryAfter('$2')}
+  WHERE name = 'events' AND expires_at <= statement_timestamp()
   RETURNING epoch::int, position, mark`
 
-// $1 epoch, $2 from, $3 to, $4 mark, $5 expires
+// $1 epoch, $2 from, $3 to, $4 mark, $5 lease in ms
 const moveStatement = `
-  UPDATE relay_checkpoint SET position = $3, mark = $4, expires_at = $5
+  UPDATE relay_checkpoint SET position = $3, mark = $4, expires_at = ${expiryAfter('$5')}
   WHERE name = 'events' AND epoch = $1 AND position IS NOT DISTINCT FROM $2`
 
 // $1 epoch
@@ -34,22 +35,22 @@ export class PostgresRelayCheckpoint extends RelayCheckpoint {
     this.#pool = pool
   }
 
-  override async acquire({ owner, now, leaseMs }: RelayClaim): Promise<RelayLease | null> {
+  override async acquire({ owner, leaseMs }: RelayClaim): Promise<RelayLease | null> {
     const { rows } = await this.#pool.query<RelayStand & { epoch: number }>({
       name: 'relay-acquire',
       text: acquireStatement,
-      values: [owner, new Date(now), new Date(now + leaseMs)],
+      values: [owner, leaseMs],
     })
     const row = rows[0]
     if (!row) return null
     return { epoch: row.epoch, stand: { position: row.position, mark: row.mark } }
   }
 
-  override async move({ epoch, from, to, now, leaseMs }: RelayMove): Promise<boolean> {
+  override async move({ epoch, from, to, leaseMs }: RelayMove): Promise<boolean> {
     const { rowCount } = await this.#pool.query({
       name: 'relay-move',
       text: moveStatement,
-      values: [epoch, from, to.position, to.mark, new Date(now + leaseMs)],
+      values: [epoch, from, to.position, to.mark, leaseMs],
     })
     return rowCount === 1
   }

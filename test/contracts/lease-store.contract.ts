@@ -8,8 +8,9 @@ import {
 } from '../../projections/concurrency-limit.ts'
 import { jobQueueTable, type JobQueueRow } from '../../projections/job-queue.ts'
 
-const leaseMs = 15_000
 const minuteMs = 60_000
+// So long that what a test takes itself does not matter.
+const leaseMs = 60 * minuteMs
 
 // Each test has a day and a job type of its own, so that it meets no rows of another.
 let day = Date.UTC(2026, 0, 1)
@@ -41,7 +42,12 @@ function queued({ now, jobType }: World, more: Partial<JobQueueRow> = {}): JobQu
   }
 }
 
-export type LeaseWorld = { readonly leases: LeaseStore; readonly store: ReadModelStore }
+export type LeaseWorld = {
+  readonly leases: LeaseStore
+  readonly store: ReadModelStore
+  /** Lets so much time go by on the clock of the store of leases. */
+  readonly pass: (ms: number) => Promise<void>
+}
 
 /** What every store of leases promises. The queue is written through the read-model store. */
 export function leaseStoreContract(given: () => LeaseWorld): void {
@@ -71,13 +77,14 @@ function tools(given: () => LeaseWorld) {
   }
   const release = (lease: Lease, revision: number) =>
     given().leases.release([{ jobId: lease.jobId, epoch: lease.epoch, revision }])
-  const renew = (now: number, epochs: readonly number[], owner = 'w1') =>
-    given().leases.renew({ owner, epochs, now, leaseMs })
-  const expired = async ({ jobType }: World, now: number) => {
-    const all = await given().leases.expired(now, 1_000)
+  const renew = (epochs: readonly number[], owner = 'w1') =>
+    given().leases.renew({ owner, epochs, leaseMs })
+  const expired = async ({ jobType }: World) => {
+    const all = await given().leases.expired(1_000)
     return all.filter((each) => each.jobType === jobType)
   }
-  return { put, remove, ask, claim, claimOne, release, renew, expired }
+  const pass = (ms: number) => given().pass(ms)
+  return { put, remove, ask, claim, claimOne, release, renew, expired, pass }
 }
 
 const jobIds = (leases: readonly { readonly jobId: string }[]) => leases.map(({ jobId }) => jobId)
@@ -331,35 +338,38 @@ function epochs(given: () => LeaseWorld): void {
 }
 
 function renewing(given: () => LeaseWorld): void {
-  const { put, remove, claim, claimOne, release, renew, expired } = tools(given)
+  const { put, remove, claim, claimOne, release, renew, expired, pass } = tools(given)
 
   describe('a renewal', () => {
     test('keeps what is held, for the whole time again', async () => {
       const world = newWorld()
       await put(queued(world))
       const { epoch } = await claimOne(world)
-      const later = world.now + leaseMs - 1
-      expect(await renew(later, [epoch])).toEqual({ held: [epoch], cancelRequested: [] })
-      expect(await expired(world, later + leaseMs - 1)).toEqual([])
-      expect(await expired(world, later + leaseMs)).toHaveLength(1)
+      await pass(leaseMs - minuteMs)
+      expect(await renew([epoch])).toEqual({ held: [epoch], cancelRequested: [] })
+      await pass(leaseMs - minuteMs)
+      expect(await expired(world)).toEqual([])
+      await pass(minuteMs)
+      expect(await expired(world)).toHaveLength(1)
     })
 
     test('does not revive a lease that is over', async () => {
       const world = newWorld()
       await put(queued(world))
       const { epoch } = await claimOne(world)
-      const late = world.now + leaseMs
-      expect((await renew(late, [epoch])).held).toEqual([])
-      expect(await expired(world, late)).toHaveLength(1)
+      await pass(leaseMs)
+      expect((await renew([epoch])).held).toEqual([])
+      expect(await expired(world)).toHaveLength(1)
     })
 
     test('lets go what nobody asks for any more', async () => {
       const world = newWorld()
       await put(queued(world), queued(world))
       const [kept, dropped] = await claim(world)
-      const later = world.now + 10_000
-      expect((await renew(later, [kept!.epoch])).held).toEqual([kept!.epoch])
-      expect(jobIds(await expired(world, later + 9_000))).toEqual([dropped!.jobId])
+      await pass(minuteMs)
+      expect((await renew([kept!.epoch])).held).toEqual([kept!.epoch])
+      await pass(leaseMs - minuteMs)
+      expect(jobIds(await expired(world))).toEqual([dropped!.jobId])
     })
 
     test('does not keep what is given back, claimed by another, or unknown', async () => {
@@ -371,15 +381,15 @@ function renewing(given: () => LeaseWorld): void {
       const taken = await claimOne(world, { owner: 'w2' })
       expect(taken.jobId).toBe(lost!.jobId)
       const asked = [ended!.epoch, lost!.epoch, taken.epoch, 999_999_999]
-      expect((await renew(world.now + 1, asked)).held).toEqual([])
-      expect((await renew(world.now + 1, [taken.epoch], 'w2')).held).toEqual([taken.epoch])
+      expect((await renew(asked)).held).toEqual([])
+      expect((await renew([taken.epoch], 'w2')).held).toEqual([taken.epoch])
     })
 
     test('of nothing keeps nothing', async () => {
       const world = newWorld()
       await put(queued(world))
       await claimOne(world)
-      expect(await renew(world.now, [])).toEqual({ held: [], cancelRequested: [] })
+      expect(await renew([])).toEqual({ held: [], cancelRequested: [] })
     })
 
     test('tells which jobs somebody wants to cancel', async () => {
@@ -393,7 +403,7 @@ function renewing(given: () => LeaseWorld): void {
       )
       await remove(gone!.jobId)
       const all = [running!.epoch, canceled!.epoch, gone!.epoch]
-      const { held, cancelRequested } = await renew(world.now + 1, all)
+      const { held, cancelRequested } = await renew(all)
       expect(held.toSorted((a, b) => a - b)).toEqual(all)
       expect(cancelRequested).toEqual([canceled!.epoch])
     })
@@ -401,7 +411,7 @@ function renewing(given: () => LeaseWorld): void {
 }
 
 function ending(given: () => LeaseWorld): void {
-  const { put, remove, claim, claimOne, release, renew, expired } = tools(given)
+  const { put, remove, claim, claimOne, release, renew, expired, pass } = tools(given)
 
   describe('an ended lease', () => {
     test('frees the job when the queue has caught up with what its holder wrote', async () => {
@@ -425,7 +435,7 @@ function ending(given: () => LeaseWorld): void {
       await release(old, 0)
       const current = await claimOne(world, { owner: 'w2' })
       await release(old, 9)
-      expect((await renew(world.now + 1, [current.epoch], 'w2')).held).toEqual([current.epoch])
+      expect((await renew([current.epoch], 'w2')).held).toEqual([current.epoch])
       await release(current, 0)
       expect(await claimOne(world)).toMatchObject({ jobId: row.jobId })
     })
@@ -472,24 +482,37 @@ function ending(given: () => LeaseWorld): void {
       const world = newWorld()
       await put(queued(world, { turn: 1 }), queued(world, { turn: 2 }), queued(world, { turn: 3 }))
       const leases: Lease[] = []
-      for (const later of [2_000, 1_000, 0]) {
-        leases.push(await claimOne({ ...world, now: world.now + later }, { limit: 1 }))
+      for (const laterMs of [4 * minuteMs, 2 * minuteMs, 0]) {
+        leases.push(await claimOne(world, { limit: 1, leaseMs: leaseMs + laterMs }))
       }
-      expect(await expired(world, world.now + leaseMs - 1)).toEqual([])
+      await pass(leaseMs - minuteMs)
+      expect(await expired(world)).toEqual([])
       const oldestFirst = leases.toReversed().map((lease) => ({ ...lease, owner: 'w1' }))
-      expect(await expired(world, world.now + leaseMs + 2_000)).toEqual(oldestFirst)
-      expect(await expired(world, world.now + leaseMs + 1_000)).toEqual(oldestFirst.slice(0, 2))
-      expect(await given().leases.expired(world.now + leaseMs + 2_000, 1)).toHaveLength(1)
+      await pass(4 * minuteMs)
+      expect(await expired(world)).toEqual(oldestFirst.slice(0, 2))
+      await pass(minuteMs)
+      expect(await expired(world)).toEqual(oldestFirst)
+      expect(await given().leases.expired(1)).toHaveLength(1)
+    })
+
+    test.each([-2, 2])('is none to an asker whose clock is %i leases wrong', async (wrong) => {
+      const world = newWorld()
+      await put(queued(world))
+      const { epoch } = await claimOne({ ...world, now: world.now + wrong * leaseMs })
+      expect(await expired(world)).toEqual([])
+      expect((await renew([epoch])).held).toEqual([epoch])
+      await pass(leaseMs)
+      expect(await expired(world)).toHaveLength(1)
     })
 
     test('is not claimed until somebody has ended it', async () => {
       const world = newWorld()
       await put(queued(world))
       const lease = await claimOne(world)
-      const late = { ...world, now: world.now + 2 * leaseMs }
-      expect(await claim(late)).toEqual([])
+      await pass(2 * leaseMs)
+      expect(await claim(world)).toEqual([])
       await release(lease, 0)
-      expect(await claim(late)).toHaveLength(1)
+      expect(await claim(world)).toHaveLength(1)
     })
 
     test('is listed no more when it is ended', async () => {
@@ -497,7 +520,8 @@ function ending(given: () => LeaseWorld): void {
       await put(queued(world))
       const lease = await claimOne(world)
       await release(lease, 0)
-      expect(await expired(world, world.now + 2 * leaseMs)).toEqual([])
+      await pass(2 * leaseMs)
+      expect(await expired(world)).toEqual([])
     })
   })
 
@@ -509,7 +533,7 @@ function ending(given: () => LeaseWorld): void {
       const lease = await claimOne(world)
       await release(lease, 0)
       await put({ ...row, state: 'running', revision: 1 })
-      expect(await expired(world, world.now)).toEqual([{ ...lease, owner: null }])
+      expect(await expired(world)).toEqual([{ ...lease, owner: null }])
     })
 
     test('is not one whose end the queue has yet to see', async () => {
@@ -519,7 +543,7 @@ function ending(given: () => LeaseWorld): void {
       const lease = await claimOne(world)
       await put({ ...row, state: 'running', revision: 1 })
       await release(lease, 2)
-      expect(await expired(world, world.now)).toEqual([])
+      expect(await expired(world)).toEqual([])
     })
   })
 }
@@ -538,7 +562,7 @@ function adopting(given: () => LeaseWorld): void {
       const lease = { jobId, orgId, jobType, epoch: epochMax - 3 }
       await given().leases.adopt([lease], epochMax)
       await given().leases.adopt([lease], epochMax)
-      expect(await expired(world, world.now)).toEqual([{ ...lease, owner: null }])
+      expect(await expired(world)).toEqual([{ ...lease, owner: null }])
       expect((await claimOne(world)).epoch).toBeGreaterThan(epochMax)
       await release(lease, 5)
       await put({ ...running, state: 'queued', revision: 5 })
@@ -551,7 +575,7 @@ function adopting(given: () => LeaseWorld): void {
       const held = await claimOne(world)
       await given().leases.adopt([{ ...held, epoch: 0 }], 1)
       await given().leases.adopt([], 0)
-      expect(await expired(world, world.now)).toEqual([])
+      expect(await expired(world)).toEqual([])
       expect(await newestEpoch()).toBeGreaterThan(held.epoch)
     })
   })

@@ -13,7 +13,14 @@ let world: LeaseWorld
 beforeAll(async () => {
   database = await testDatabase()
   pool = openPool(database.url, { max: 6, applicationName: 'weir-test' })
-  world = { leases: new PostgresLeaseStore(pool), store: new PostgresReadModelStore(pool) }
+  world = {
+    leases: new PostgresLeaseStore(pool),
+    store: new PostgresReadModelStore(pool),
+    pass: async (ms) => {
+      const text = `UPDATE job_lease SET expires_at = expires_at - $1 * interval '1 ms'`
+      await pool.query({ text, values: [ms] })
+    },
+  }
 })
 
 afterAll(async () => {

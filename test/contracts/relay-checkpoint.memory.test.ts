@@ -1,4 +1,8 @@
 import { MemoryRelayCheckpoint } from '../../infra/memory/relay-checkpoint.ts'
+import { SimulatedClock } from '../../infra/simulated/clock.ts'
 import { relayCheckpointContract } from './relay-checkpoint.contract.ts'
 
-relayCheckpointContract(async () => new MemoryRelayCheckpoint())
+relayCheckpointContract(async () => {
+  const clock = new SimulatedClock()
+  return { checkpoint: new MemoryRelayCheckpoint(clock), pass: (ms) => clock.advance(ms) }
+})

@@ -21,5 +21,9 @@ afterAll(async () => {
 relayCheckpointContract(async () => {
   await pool.query(`UPDATE relay_checkpoint
     SET owner = NULL, expires_at = '-infinity', position = NULL, mark = NULL`)
-  return new PostgresRelayCheckpoint(pool)
+  const pass = async (ms: number): Promise<void> => {
+    const text = `UPDATE relay_checkpoint SET expires_at = expires_at - $1 * interval '1 ms'`
+    await pool.query({ text, values: [ms] })
+  }
+  return { checkpoint: new PostgresRelayCheckpoint(pool), pass }
 })

@@ -36,7 +36,7 @@ describeKafka('the log, relayed to Kafka', () => {
   beforeEach(async () => {
     broker = await ownKafkaBroker()
     world = new KafkaWorld(broker.brokers.split(','), partitions)
-    checkpoint = new MemoryRelayCheckpoint()
+    checkpoint = new MemoryRelayCheckpoint(new SystemClock())
     stops = []
     ;[stands, read] = [new Map(), new Map()]
   }, sharedMs)

@@ -112,7 +112,7 @@ export class World {
     this.ids = mutation.ids?.(ids) ?? ids
     const store = new MemoryEventStore(this.log)
     this.#store = mutation.events?.(store, this.log) ?? store
-    const leases = new MemoryLeaseStore(() => this.rows.all(jobQueueTable))
+    const leases = new MemoryLeaseStore(this.scheduler, () => this.rows.all(jobQueueTable))
     this.#leases = mutation.leases?.(leases) ?? leases
     const idempotency = new MemoryIdempotencyStore()
     this.#idempotency = mutation.idempotency?.(idempotency) ?? idempotency

@@ -83,6 +83,7 @@ export class MemoryWeir {
     clock: this.clock,
   })
   readonly leases = new MemoryLeaseStore(
+    this.clock,
     () => this.readModels.all(jobQueueTable),
     () => this.readModels.all(concurrencyLimitTable),
   )

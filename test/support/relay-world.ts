@@ -14,7 +14,7 @@ export class RelayWorld {
   readonly clock = new SimulatedClock()
   log = new MemoryEventLog()
   readonly topic = new MemoryTopic()
-  readonly checkpoint = new MemoryRelayCheckpoint()
+  readonly checkpoint = new MemoryRelayCheckpoint(this.clock)
   readonly told: string[] = []
   readonly #started: { readonly loop: Loop; readonly life: Life }[] = []
 

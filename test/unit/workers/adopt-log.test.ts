@@ -20,7 +20,7 @@ let deliveries: MemoryDeliveryStore
 beforeEach(async () => {
   weir = await new MemoryWeir().open()
   store = new MemoryReadModelStore()
-  leases = new MemoryLeaseStore(() => store.all(jobQueueTable))
+  leases = new MemoryLeaseStore(weir.clock, () => store.all(jobQueueTable))
   deliveries = new MemoryDeliveryStore()
 })
 
@@ -68,8 +68,7 @@ describe('a log that is adopted', () => {
   test('leases jobs beyond every epoch it has, and ends what ran', async () => {
     const { running, retried, waiting } = await history()
     await adopt()
-    const now = weir.clock.now()
-    expect(await leases.expired(now, 10)).toMatchObject([{ jobId: running, epoch: 700 }])
+    expect(await leases.expired(10)).toMatchObject([{ jobId: running, epoch: 700 }])
     const claimed = await claim()
     expect(claimed.map(({ jobId }) => jobId).sort()).toEqual([retried, waiting].sort())
     for (const { epoch } of claimed) expect(epoch).toBeGreaterThan(900)
