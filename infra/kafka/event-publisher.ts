@@ -4,6 +4,7 @@ import { EventPublisher, type Publication } from '../../domain/ports/event-publi
 import type { KafkaConnection } from './connection.ts'
 import { disconnect } from './disconnect.ts'
 import { encodeEventRecord } from './event-record.ts'
+import { shareName } from './feed-partitions.ts'
 import { chosenPartition, keyOf, partitionOf } from './partition-of.ts'
 
 /** kafkajs makes one batch per partition and send, and brokers take a megabyte by default. */
@@ -14,19 +15,27 @@ const sendBytesMax = 8_000_000
 const recordBytes = 300
 const ackTimeoutMs = 15_000
 
+/** The last event in a partition. */
+type Last = {
+  /** Its position; null when there is none. */
+  readonly last: string | null
+  /** When the log took it; null when there is none, absent in marks that know of no times. */
+  readonly lastAt?: string | null
+}
+
 /** Where a partition ended after a send. */
-type PartitionEnd = {
+type PartitionEnd = Last & {
   /** Offset of the next record, were there no other relay. */
   readonly end: number
-  /** Position of the last event in it; null when there is none. */
-  readonly last: string | null
 }
 
 /** What a mark says, as JSON. */
 type Mark = { readonly cluster: string; readonly ends: readonly PartitionEnd[] }
 
-/** A part of the events that brokers take in one send, and the last position of each partition. */
-type Send = { readonly messages: Message[]; readonly lasts: readonly (string | null)[] }
+const nothing: PartitionEnd = { end: 0, last: null, lastAt: null }
+
+/** A part of the events that brokers take in one send, and the last event of each partition. */
+type Send = { readonly messages: Message[]; readonly lasts: readonly Last[] }
 
 /** Publishes to the events' topic, keyed by org. */
 export class KafkaEventPublisher extends EventPublisher {
@@ -95,7 +104,7 @@ class KafkaPublication implements Publication {
   /** @throws Error when the mark speaks of other partitions than these */
   #endsAfter(mark: string | null): readonly PartitionEnd[] {
     const { partitions } = this.#place
-    if (mark === null) return Array.from({ length: partitions }, () => ({ end: 0, last: null }))
+    if (mark === null) return Array.from({ length: partitions }, () => nothing)
     const { ends } = parseMark(mark)
     if (ends.length !== partitions) throw new Error('the topic was divided anew')
     return ends
@@ -103,13 +112,17 @@ class KafkaPublication implements Publication {
 
   *#sends(events: readonly RecordedEvent[], from: readonly PartitionEnd[]): Iterable<Send> {
     const { partitions } = this.#place
-    const lasts = from.map(({ last }) => last)
+    const lasts: Last[] = [...from]
     let messages: Message[] = []
     let bytes = new Array<number>(partitions).fill(0)
     let total = 0
     for (const event of events) {
       const partition = partitionOf(keyOf(event), partitions)
-      const record = encodeEventRecord({ event, previous: lasts[partition] ?? null, partitions })
+      const record = encodeEventRecord({
+        event,
+        previous: lasts[partition]?.last ?? null,
+        partitions,
+      })
       const size = record.value.length + recordBytes
       const isFull = (bytes[partition] ?? 0) + size > batchBytesMax || total + size > sendBytesMax
       if (isFull && messages.length > 0) {
@@ -119,7 +132,7 @@ class KafkaPublication implements Publication {
         total = 0
       }
       messages.push({ ...record, partition })
-      lasts[partition] = event.position
+      lasts[partition] = { last: event.position, lastAt: event.recordedAt }
       bytes[partition] = (bytes[partition] ?? 0) + size
       total += size
     }
@@ -145,7 +158,7 @@ class KafkaPublication implements Publication {
       // and resolve: its second try asks no broker that has answered before.
       if (Number.isNaN(base)) throw new Error(`no broker has confirmed partition ${partition}`)
       if (!(base >= (before[partition]?.end ?? 0))) throw new Error('the topic was replaced')
-      ends[partition] = { end: base + count, last: lasts[partition] ?? null }
+      ends[partition] = { ...nothing, ...lasts[partition], end: base + count }
     }
     return ends
   }
@@ -155,6 +168,16 @@ function countByPartition(messages: readonly Message[]): ReadonlyMap<number, num
   const counts = new Map<number, number>()
   for (const { partition = 0 } of messages) counts.set(partition, (counts.get(partition) ?? 0) + 1)
   return counts
+}
+
+/** The last event of each share that was published up to a mark, by the shares' names. */
+export function lastPublished(mark: string | null) {
+  const { ends } = mark === null ? { ends: [] } : parseMark(mark)
+  return new Map(
+    ends.flatMap(({ last, lastAt = null }, partition) =>
+      last === null ? [] : [[shareName(partition, ends.length), { position: last, at: lastAt }]],
+    ),
+  )
 }
 
 function parseMark(mark: string): Mark {

@@ -48,8 +48,8 @@ export class KafkaFeedPartitions extends FeedPartitions {
   }
 }
 
-/** Divided anew, the log has other shares. */
-function shareName(partition: number, partitions: number): string {
+/** Of a partition. Divided anew, the log has other shares. */
+export function shareName(partition: number, partitions: number): string {
   return `${partition}/${partitions}`
 }
 

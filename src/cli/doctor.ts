@@ -1,4 +1,5 @@
 import type { RecordedEvent } from '../../domain/envelope.ts'
+import type { Projection } from '../../projections/projection.ts'
 import { projections } from '../../projections/registry.ts'
 import { replayAudit } from '../../workers/audit/replay.ts'
 import { checkInvariants } from '../../workers/invariants.ts'
@@ -43,7 +44,7 @@ async function doctor(given: Given): Promise<number> {
     const processes = await checkProcesses(config)
     note(processes)
     if (found.some(({ verdict }) => verdict === 'fail')) return
-    note(checkStand(await getStand(database.profile())))
+    note(checkStand(await getStand({ ...database.profile(), projections: all(config) })))
     if (!isSet(given, 'verify')) return
     const isRunning = processes.some(
       ({ verdict, about }) => verdict === 'ok' && about === 'projector',
@@ -58,6 +59,10 @@ async function doctor(given: Given): Promise<number> {
   say()
   say(failures === 0 ? 'Nothing is wrong.' : `${failures} checks failed.`)
   return failures === 0 ? 0 : 1
+}
+
+function all({ publicUrl }: Pick<Config, 'publicUrl'>): readonly Projection[] {
+  return projections({ publicUrl, alarm: () => undefined })
 }
 
 /** I9: the log folded from zero gives exactly the live read models. */
@@ -90,13 +95,13 @@ type Situation = {
 
 async function verify(
   database: ToolDatabase,
-  { publicUrl }: Config,
+  config: Config,
   { isRunning, isLive }: Situation,
 ): Promise<readonly Finding[]> {
   const { newFeed, objects, readModels: store, deliveries, clock, partitions } = database.profile()
   const readModels = {
     ...{ store, deliveries, nowMs: clock.now(), isSending: isRunning },
-    projections: projections({ publicUrl, alarm: () => undefined }),
+    projections: all(config),
     shareOf: (event: RecordedEvent) => partitions.shareOf(event),
   }
   const report = await checkInvariants({

@@ -8,7 +8,7 @@ import { KafkaAnnouncements } from '../../infra/kafka/announcements.ts'
 import { KafkaAnnouncer } from '../../infra/kafka/announcer.ts'
 import { KafkaConnection } from '../../infra/kafka/connection.ts'
 import { DeadLetters } from '../../infra/kafka/dead-letters.ts'
-import { KafkaEventPublisher } from '../../infra/kafka/event-publisher.ts'
+import { KafkaEventPublisher, lastPublished } from '../../infra/kafka/event-publisher.ts'
 import { KafkaFeedPartitions } from '../../infra/kafka/feed-partitions.ts'
 import { KafkaSender } from '../../infra/kafka/sender.ts'
 import { KafkaSignals } from '../../infra/kafka/signals.ts'
@@ -71,6 +71,7 @@ export function openCluster(config: Config, name: string, watch: ProfileWatch): 
       consumers: kafka.progress(),
       deadLetters: deadLetters.count,
     }),
+    lastCarried: async () => lastPublished((await checkpoint.stand()).mark),
     servedObjects: null,
     signals: new KafkaSignals(kafka, sender),
     announcer: new KafkaAnnouncer(kafka, sender),

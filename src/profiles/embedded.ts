@@ -45,6 +45,7 @@ export function openEmbedded(config: Config, name: string, watch: ProfileWatch):
     carriers: () => [],
     forgetCarried: async () => undefined,
     carriage: null,
+    lastCarried: async () => new Map(),
     servedObjects: objects,
     signals: new PostgresSignals(pool, listener),
     announcer: new PostgresAnnouncer(pool),

@@ -40,6 +40,8 @@ export type Profile = {
   readonly forgetCarried: () => Promise<void>
   /** How they get on; null where nothing carries the log. */
   readonly carriage: (() => Promise<Carriage>) | null
+  /** The last event that was carried in each share of the log; none where nothing carries it. */
+  readonly lastCarried: () => Promise<ReadonlyMap<string, LastCarried>>
   readonly objects: ObjectStore
   readonly servedObjects: ServedObjectStore | null
   readonly sql: Sql
@@ -70,6 +72,13 @@ export type Carriage = {
   readonly consumers: readonly { readonly consumer: string; readonly progressAtMs: number }[]
   /** Records that could not be read, since this process began. */
   readonly deadLetters: number
+}
+
+/** An event that was carried. */
+export type LastCarried = {
+  readonly position: string
+  /** When the log took it; null when nobody remembers. */
+  readonly at: string | null
 }
 
 /** Sees what the adapters of a process do. */

@@ -1,8 +1,5 @@
-import type { EventFeed } from '../../domain/ports/event-feed.ts'
-import type { Profile } from '../profiles/profile.ts'
-
-/** Events that a lag counts at most: to read more for a figure would make it worse. */
-const lagEventsMax = 1_000
+import { standsOfConsumers } from './consumer-stands.ts'
+import type { ConsumerPorts, ConsumerStand } from './consumer-stands.ts'
 
 /** How the running system stands, as the database knows it. Ages are 0 when nothing waits. */
 export type Stand = {
@@ -19,15 +16,6 @@ export type QueueStand = {
   readonly count: number
   /** Since it could have run. */
   readonly oldestMs: number
-}
-
-/** A reader of the log that keeps a checkpoint. */
-export type ConsumerStand = {
-  readonly name: string
-  /** Not handled yet; more than `lagEventsMax` are not counted. */
-  readonly events: number
-  readonly oldestMs: number
-  readonly movedAtMs: number
 }
 
 const queueStatement = `
@@ -52,17 +40,8 @@ const driftStatement = `
     SELECT org_id, sum(remaining) AS remaining FROM credit_hold WHERE is_open GROUP BY org_id
   ) h USING (org_id)`
 
-const consumersStatement = `
-  SELECT split_part(name, '/', 1) AS name, position,
-    (extract(epoch FROM updated_at) * 1000)::float8 AS "movedAtMs"
-  FROM projection_checkpoint
-  WHERE generation = 'live'
-  ORDER BY 1`
-
-type Ports = Pick<Profile, 'sql' | 'newFeed' | 'clock'>
-
 /** Four statements, one after the other: a look at the system must not take its connections. */
-export async function getStand(ports: Ports): Promise<Stand> {
+export async function getStand(ports: ConsumerPorts): Promise<Stand> {
   const { sql } = ports
   const queue = await sql<QueueStand>('stand-queue', queueStatement, [])
   const [holds] = await sql<Stand['holds']>('stand-holds', holdsStatement, [])
@@ -74,33 +53,4 @@ export async function getStand(ports: Ports): Promise<Stand> {
     driftMicro: drift?.driftMicro ?? 0,
     consumers,
   }
-}
-
-type ConsumerRow = { readonly name: string; readonly position: string; readonly movedAtMs: number }
-
-/** A consumer whose shares of the log stand at different places is told by the furthest one. */
-async function standsOfConsumers({ sql, newFeed, clock }: Ports): Promise<ConsumerStand[]> {
-  const feed = newFeed()
-  const furthest = new Map<string, ConsumerRow>()
-  for (const row of await sql<ConsumerRow>('stand-consumers', consumersStatement, [])) {
-    const known = furthest.get(row.name)
-    if (!known || feed.compare(row.position, known.position) > 0) furthest.set(row.name, row)
-  }
-  const lags = new Map<string, Lag>()
-  const consumers: ConsumerStand[] = []
-  for (const { name, position, movedAtMs } of furthest.values()) {
-    const lag = lags.get(position) ?? (await lagOf(feed, position, clock.now()))
-    lags.set(position, lag)
-    consumers.push({ name, movedAtMs, ...lag })
-  }
-  return consumers
-}
-
-type Lag = Pick<ConsumerStand, 'events' | 'oldestMs'>
-
-async function lagOf(feed: EventFeed, position: string, now: number): Promise<Lag> {
-  const { events } = await feed.readPage(position, lagEventsMax)
-  const [oldest] = events
-  const oldestMs = oldest ? Math.max(0, now - Date.parse(oldest.meta.at)) : 0
-  return { events: events.length, oldestMs }
 }

@@ -14,18 +14,19 @@ import type { Sql } from '../queries/sql.ts'
 /** Reactions that keep a checkpoint of their own beside the read models. */
 const reactions = ['settlement']
 
-type StandPorts = 'config' | 'sql' | 'newFeed' | 'clock' | 'carriage'
+type StandPorts = 'config' | 'sql' | 'newFeed' | 'clock' | 'carriage' | 'partitions' | 'lastCarried'
 
 /** Opens what the projector shows on its metrics port. */
 export function openProjectorSeries(
   series: Series,
-  { config, sql, newFeed, clock, carriage }: Pick<Profile, StandPorts>,
-  readModels: readonly string[],
+  profile: Pick<Profile, StandPorts>,
+  readModels: readonly Projection[],
 ): ProjectorMetrics {
+  const { config, clock, carriage } = profile
   return openProjectorMetrics(series, {
     jobTypes: [...enabledJobTypes({ sandbox: config.isSandboxOn }).keys()],
-    consumers: [...readModels, ...reactions],
-    readStand: () => getStand({ sql, newFeed, clock }),
+    consumers: [...readModels.map(({ name }) => name), ...reactions],
+    readStand: () => getStand({ ...profile, projections: readModels }),
     readCarriage: carriage,
     now: () => clock.now(),
   })

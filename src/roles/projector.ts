@@ -40,8 +40,7 @@ export async function startProjector(parts: RoleParts): Promise<RunningRole> {
       log.error({ projection, stream, seen, got }, 'a read model has missed an event')
     },
   })
-  const names = readModels.map(({ name }) => name)
-  const counters = openProjectorSeries(metrics.series, profile, names)
+  const counters = openProjectorSeries(metrics.series, profile, readModels)
   const sender = webhookSender(parts, counters)
   await rebuildOutdated({ feed: profile.newFeed(), store, clock, report }, readModels)
   const loops: readonly Loop[] = [

@@ -54,8 +54,8 @@ test('a send is over when the broker of every partition has confirmed it', async
   expect(mark).toEqual({
     cluster: 'cluster',
     ends: [
-      { end: 8, last: '1' },
-      { end: 8, last: '2' },
+      { end: 8, last: '1', lastAt: '1970-01-01T00:00:00.000Z' },
+      { end: 8, last: '2', lastAt: '1970-01-01T00:00:00.000Z' },
     ],
   })
 })
