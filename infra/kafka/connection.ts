@@ -1,5 +1,6 @@
-import { type Admin, Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
-import type { Clock } from '../../domain/ports/clock.ts'
+import { type Admin, Kafka, KafkaJSAggregateError, type KafkaConfig } from 'kafkajs'
+import { logLevel, type SASLOptions } from 'kafkajs'
+import { type Clock, isRecent } from '../../domain/ports/clock.ts'
 import { letIdleQueuesRest } from './idle-queues.ts'
 import { type KafkaReport, reportTo } from './log.ts'
 import { type KafkaSettings, kafkaTopics, type KafkaTopics, type TopicPlan } from './settings.ts'
@@ -10,6 +11,8 @@ const createTimeoutMs = 10_000
 const messageBytesMax = 4_194_304
 const ledEveryMs = 100
 const ledTriesMax = 50
+/** A topic that could not be made is tried again after so long, ms. */
+const refusedMs = 30_000
 
 /** Of requests that are safe to repeat. */
 const retry = { initialRetryTime: 100, maxRetryTime: 2_000, factor: 0.2, multiplier: 2, retries: 5 }
@@ -38,6 +41,8 @@ export class KafkaConnection {
   readonly #consumers = new Set<Running>()
   #admin: Promise<Admin> | null = null
   #known = new Set<string>()
+  /** Topics that Kafka has not and will not make, and when it said so, ms since the epoch. */
+  readonly #refused = new Map<string, number>()
 
   constructor(settings: KafkaSettings, clock: Clock, report: KafkaReport) {
     letIdleQueuesRest()
@@ -63,22 +68,24 @@ export class KafkaConnection {
     return () => void this.#consumers.delete(consumer)
   }
 
-  /** Makes the topics that are not there. */
+  /** Makes the topics that are not there. @throws Error when one of them cannot be made */
   async ensureTopics(plans: readonly TopicPlan[]): Promise<void> {
-    const unknown = plans.filter(({ topic }) => !this.#known.has(topic))
-    if (unknown.length === 0) return
-    await this.#withAdmin(async (admin) => {
-      const present = new Set(await admin.listTopics())
-      const missing = unknown.filter(({ topic }) => !present.has(topic))
-      const topics = missing.map(topicConfig)
-      // False when another process was faster.
-      if (topics.length > 0) await admin.createTopics({ topics, timeout: createTimeoutMs })
-      await this.#untilLed(
-        admin,
-        unknown.map(({ topic }) => topic),
-      )
-    })
-    for (const { topic } of unknown) this.#known.add(topic)
+    const there = await this.availableTopics(plans)
+    const missing = plans.filter((plan) => !there.includes(plan)).map(({ topic }) => topic)
+    if (missing.length > 0) throw new Error(`Kafka has no ${missing.join(', ')} and makes none`)
+  }
+
+  /**
+   * Makes the topics that are not there, and returns those that are: an operator may have deleted
+   * one, or never made it, where weir may not make it.
+   */
+  async availableTopics(plans: readonly TopicPlan[]): Promise<readonly TopicPlan[]> {
+    const now = this.clock.now()
+    const isRefused = (topic: string): boolean =>
+      isRecent(this.#refused.get(topic) ?? -Infinity, now, refusedMs)
+    const unknown = plans.filter(({ topic }) => !this.#known.has(topic) && !isRefused(topic))
+    if (unknown.length > 0) await this.#withAdmin((admin) => this.#make(admin, unknown))
+    return plans.filter(({ topic }) => this.#known.has(topic))
   }
 
   /** After an error: topics may be gone, and are looked for the next time. */
@@ -144,6 +151,20 @@ export class KafkaConnection {
     if (admin) await admin.then((connected) => connected.disconnect()).catch(() => undefined)
   }
 
+  async #make(admin: Admin, plans: readonly TopicPlan[]): Promise<void> {
+    const present = new Set(await admin.listTopics())
+    const missing = plans.filter(({ topic }) => !present.has(topic))
+    const refusals = missing.length > 0 ? await createTopics(admin, missing) : []
+    for (const { topic, reason } of refusals) {
+      this.report('warn', { topic, error: reason }, 'a topic of Kafka could not be made')
+      this.#refused.set(topic, this.clock.now())
+    }
+    const refused = new Set(refusals.map(({ topic }) => topic))
+    const there = plans.map(({ topic }) => topic).filter((topic) => !refused.has(topic))
+    if (there.length > 0) await this.#untilLed(admin, there)
+    for (const topic of there) this.#known.add(topic)
+  }
+
   /** A topic that was just made is served a moment later. @throws Error when it takes long */
   async #untilLed(admin: Admin, topics: string[]): Promise<void> {
     for (let tries = 1; ; tries += 1) {
@@ -195,6 +216,25 @@ function clientConfig(settings: KafkaSettings, report: KafkaReport): KafkaConfig
 /** kafkajs names each mechanism in a type of its own. */
 function loginOf({ mechanism, username, password }: NonNullable<KafkaSettings['sasl']>) {
   return { mechanism, username, password } as SASLOptions
+}
+
+/** Resolves with those that Kafka refuses to make, and why. */
+async function createTopics(admin: Admin, plans: readonly TopicPlan[]) {
+  try {
+    // False when another process was faster.
+    await admin.createTopics({ topics: plans.map(topicConfig), timeout: createTimeoutMs })
+    return []
+  } catch (error) {
+    if (!(error instanceof KafkaJSAggregateError)) throw error
+    return error.errors.filter(isRefusal).map(({ topic, message }) => ({ topic, reason: message }))
+  }
+}
+
+type Refusal = Error & { readonly topic: string; readonly type: string }
+
+function isRefusal(error: Error | string): error is Refusal {
+  if (!(error instanceof Error) || !('topic' in error) || !('type' in error)) return false
+  return error.type !== 'TOPIC_ALREADY_EXISTS'
 }
 
 function topicConfig({ topic, partitions, replication, retentionMs }: TopicPlan) {

@@ -70,7 +70,7 @@ export class HintListener {
       name: this.#name,
       groupId: `${this.#connection.settings.topicPrefix}.${this.#name}.${randomUUID()}`,
       topics,
-      opening: () => this.#findEnds(topics),
+      opening: (there) => this.#findEnds(there),
       joined: (assignment) => {
         this.#seek(consumer, assignment)
         this.#joined()

@@ -1,4 +1,4 @@
-import type { Message, Producer } from 'kafkajs'
+import { KafkaJSError, KafkaJSProtocolError, type Message, type Producer } from 'kafkajs'
 import { Batcher, type Selection } from '../batcher.ts'
 import type { KafkaConnection } from './connection.ts'
 import { disconnect } from './disconnect.ts'
@@ -25,10 +25,12 @@ const restMs = 2
 /** Beyond it records are lost at once: Kafka has been away for long. */
 const waitingMax = 10_000
 const ackTimeoutMs = 5_000
+const none: ReadonlySet<string> = new Set()
 
 /**
- * Sends records that may be lost, in their order: one batch at a time. A batch that cannot be sent
- * is lost with all of it, and the next one is sent over a new connection.
+ * Sends records that may be lost, in their order: one batch at a time. Records for a topic that is
+ * not there, and cannot be made, are lost alone. A batch that cannot be sent is lost with all of
+ * it, and the next one is sent over a new connection; so is the same one when a topic was deleted.
  */
 export class KafkaSender {
   readonly #connection: KafkaConnection
@@ -61,23 +63,35 @@ export class KafkaSender {
   }
 
   async #run(batch: readonly Waiting[]): Promise<void> {
-    const isSent = await this.#send(batch.map(({ record }) => record)).then(
-      () => true,
-      () => this.#drop().then(() => false),
+    const records = batch.map(({ record }) => record)
+    const sent = await this.#trySend(records).catch((error: unknown) =>
+      isTopicGone(error) ? this.#trySend(records).catch(() => none) : none,
     )
     this.#waiting -= batch.length
-    for (const { done } of batch) done(isSent)
+    for (const { record, done } of batch) done(sent.has(record.to.topic))
   }
 
-  async #send(records: readonly HintRecord[]): Promise<void> {
-    const plans = [...new Map(records.map(({ to }) => [to.topic, to])).values()]
-    await this.#connection.ensureTopics(plans)
+  async #trySend(records: readonly HintRecord[]): Promise<ReadonlySet<string>> {
+    try {
+      return await this.#send(records)
+    } catch (error) {
+      await this.#drop()
+      throw error
+    }
+  }
+
+  /** Returns the topics that were there. */
+  async #send(records: readonly HintRecord[]): Promise<ReadonlySet<string>> {
+    const wanted = [...new Map(records.map(({ to }) => [to.topic, to])).values()]
+    const plans = await this.#connection.availableTopics(wanted)
+    if (plans.length === 0) return none
     const producer = this.#producer ?? (await this.#connect())
     const topicMessages = plans.map(({ topic }) => ({
       topic,
       messages: records.filter(({ to }) => to.topic === topic).map(messageOf),
     }))
     await producer.sendBatch({ topicMessages, acks: 1, timeout: ackTimeoutMs })
+    return new Set(plans.map(({ topic }) => topic))
   }
 
   async #connect(): Promise<Producer> {
@@ -97,6 +111,12 @@ export class KafkaSender {
     this.#connection.forgetTopics()
     if (producer) await disconnect(producer, this.#connection.clock)
   }
+}
+
+/** kafkajs tells it as the cause of having given up. */
+function isTopicGone(error: unknown): boolean {
+  const { cause = error } = error instanceof KafkaJSError ? error : {}
+  return cause instanceof KafkaJSProtocolError && cause.type === 'UNKNOWN_TOPIC_OR_PARTITION'
 }
 
 /** Takes records until they are too many bytes for one batch; one that is alone goes as it is. */

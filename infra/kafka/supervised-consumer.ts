@@ -39,8 +39,8 @@ export type SupervisedConsumerOptions = {
   readonly groupId: string
   readonly topics: readonly TopicPlan[]
   readonly assigner?: PartitionAssigner
-  /** Before each consumer joins the group. */
-  readonly opening?: () => Promise<void>
+  /** Before each consumer joins the group, with those of the topics that are there. */
+  readonly opening?: (topics: readonly TopicPlan[]) => Promise<void>
   /** After every rebalance, before anything is fetched: the place for `seek` and `pause`. */
   readonly joined: (assignment: Assignment) => void
   /** Takes records without delay: long work in here would cost the membership of the group. */
@@ -133,14 +133,15 @@ export class SupervisedConsumer {
     const unlisten = this.#listen(consumer, ended, () => (hasJoined = true))
     let joining: Promise<void> = Promise.resolve()
     try {
-      await connection.ensureTopics(topics)
-      await opening?.()
+      const there = await connection.availableTopics(topics)
+      if (there.length === 0) throw new Error('there is none of its topics')
+      await opening?.(there)
       await consumer.connect()
-      await consumer.subscribe({ topics: topics.map(({ topic }) => topic), fromBeginning: true })
+      await consumer.subscribe({ topics: there.map(({ topic }) => topic), fromBeginning: true })
       this.#consumer = consumer
       this.#moved()
       joining = this.#consume(consumer).catch(() => ended.abort())
-      await this.#untilEnded(ended.signal)
+      await this.#untilEnded(ended.signal, there.length)
     } catch (error) {
       connection.report('warn', { err: error, loop: name }, 'Kafka consumer could not begin')
     }
@@ -202,16 +203,24 @@ export class SupervisedConsumer {
     })
   }
 
-  async #untilEnded(ended: AbortSignal): Promise<void> {
-    const { connection, name } = this.#options
+  async #untilEnded(ended: AbortSignal, topicsThere: number): Promise<void> {
+    const { connection, name, topics } = this.#options
     const { clock, report } = connection
     const signal = AbortSignal.any([ended, this.#stopping.signal])
     while (!signal.aborted) {
       await clock.sleep(watchEveryMs, signal)
+      // A consumer takes all of its topics when it begins.
+      if (topicsThere < topics.length && (await this.#countTopics()) > topicsThere) return
       if (clock.now() - this.#progressAtMs < stalledMs) continue
       report('warn', { loop: name }, 'Kafka consumer stands still: it is replaced')
       return
     }
+  }
+
+  /** Topics that are there; those that were missing are looked for from time to time. */
+  async #countTopics(): Promise<number> {
+    const { connection, topics } = this.#options
+    return (await connection.availableTopics(topics).catch(() => [])).length
   }
 
   #moved(): void {
