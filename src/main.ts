@@ -39,7 +39,7 @@ async function traces(options: TelemetryOptions): Promise<Telemetry> {
   return (await import('./telemetry.ts')).openTelemetry(options)
 }
 
-/** Roles of this process that have not stopped yet. */
+/** Roles of this process that have not stopped yet, or not begun. */
 const serving = new Set<Role>()
 
 /** The last role to stop ends the process; until then the others finish their work. */
@@ -63,20 +63,17 @@ async function run(config: Config, role: Role): Promise<void> {
   const report: LoopReport = (level, fields, message) => log[level](fields, message)
   const watch = { observer: metrics.pipeline, report, startSpan }
   const profile = await openWatched(config, role, watch)
-  log.info({ config: printableConfig(config) }, 'starting')
-  const closeMetrics = await serveMetrics(metrics.series, {
-    port: metricsPortOf(config, role),
-    host: config.host,
-  })
-  const allRolesReady = (): boolean => readiness.allRolesReady()
-  const running = await start({ profile, log, metrics, startSpan, allRolesReady })
-  reportReady()
-  log.info({ port: role === 'api' ? config.port : undefined }, 'serving')
+  let running: RunningRole | null = null
   let isStopping = false
   const stop = async (): Promise<void> => {
     if (isStopping) return
     isStopping = true
     log.info({}, 'stopping')
+    // Nothing is under way yet, and whatever it waits for may not come.
+    if (running === null) {
+      leave(role, 0)
+      return
+    }
     const late = (): void => {
       log.warn({}, 'did not stop in time')
       process.exit(1)
@@ -99,6 +96,15 @@ async function run(config: Config, role: Role): Promise<void> {
   process.on('SIGTERM', stopSafely)
   process.on('SIGINT', stopSafely)
   onParentGone(stopSafely)
+  log.info({ config: printableConfig(config) }, 'starting')
+  const closeMetrics = await serveMetrics(metrics.series, {
+    port: metricsPortOf(config, role),
+    host: config.host,
+  })
+  const allRolesReady = (): boolean => readiness.allRolesReady()
+  running = await start({ profile, log, metrics, startSpan, allRolesReady })
+  reportReady()
+  log.info({ port: role === 'api' ? config.port : undefined }, 'serving')
 }
 
 main().catch((error: unknown) => {

@@ -76,7 +76,7 @@ export class JobWorker implements Loop {
   /** Whether a slot that becomes free may find a job that waits. */
   #mayHaveMore = true
   #claiming: Promise<void> = Promise.resolve()
-  #loops: Promise<unknown> = Promise.resolve()
+  #renewing: Promise<void> = Promise.resolve()
   #unlisten: readonly (() => Promise<void>)[] = []
   #idle: () => void = () => undefined
 
@@ -93,7 +93,8 @@ export class JobWorker implements Loop {
 
   start(): void {
     this.#claiming = this.#claimLoop()
-    this.#loops = Promise.all([this.#listen(), this.#renewLoop()])
+    void this.#listen()
+    this.#renewing = this.#renewLoop()
   }
 
   /** Claims nothing more and lets the attempts end; when the signal aborts, gives them back. */
@@ -112,14 +113,14 @@ export class JobWorker implements Loop {
     }
     signal.removeEventListener('abort', giveBack)
     this.#over.abort()
-    await this.#loops
-    await Promise.all(this.#unlisten.map((unlisten) => unlisten()))
+    await this.#renewing
+    await this.#hearNoMore()
   }
 
   async #listen(): Promise<void> {
     const { announcements, signals, jobTypes } = this.#options
     const heard = (): void => this.#wake.abort(woken)
-    this.#unlisten = await Promise.all([
+    const listening = Promise.all([
       announcements.listen([...jobTypes.keys()], heard),
       signals.subscribe('job_cancel', ({ jobIds }) => {
         if (!Array.isArray(jobIds)) return
@@ -129,6 +130,17 @@ export class JobWorker implements Loop {
         }
       }),
     ])
+    // It takes long while an engine is away: a worker that is told to stop does not wait for it.
+    const { signal } = this.#over
+    this.#unlisten = await listening.catch((error: unknown) => {
+      if (!signal.aborted) throw error
+      return []
+    })
+    if (signal.aborted) await this.#hearNoMore()
+  }
+
+  async #hearNoMore(): Promise<void> {
+    await Promise.all(this.#unlisten.map((unlisten) => unlisten()))
   }
 
   async #claimLoop(): Promise<void> {

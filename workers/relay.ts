@@ -1,3 +1,4 @@
+import { untilAborted } from '../domain/until-aborted.ts'
 import type { Clock } from '../domain/ports/clock.ts'
 import type { EventFeed, FeedPage } from '../domain/ports/event-feed.ts'
 import type { EventPublisher, Publication } from '../domain/ports/event-publisher.ts'
@@ -58,7 +59,7 @@ export class Relay {
     const { clock, report, feed } = this.#options
     const loop = repeat({
       ...{ name: 'relay', clock, report },
-      turn: () => this.turn(),
+      turn: (signal) => this.turn(signal),
       idle: (signal) =>
         this.#held ? feed.wait(idleMs, signal) : clock.sleep(acquireEveryMs, signal),
     })
@@ -71,9 +72,9 @@ export class Relay {
     }
   }
 
-  async turn(): Promise<Turn> {
+  async turn(signal = new AbortController().signal): Promise<Turn> {
     try {
-      this.#held ??= await this.#acquire()
+      this.#held ??= await this.#acquire(signal)
       return this.#held ? await this.#carry(this.#held) : 'idle'
     } catch (error) {
       // Whether the last step was done is not known: the next one starts from the checkpoint.
@@ -82,7 +83,7 @@ export class Relay {
     }
   }
 
-  async #acquire(): Promise<Held | null> {
+  async #acquire(signal: AbortSignal): Promise<Held | null> {
     const { feed, publisher, checkpoint, owner, report } = this.#options
     const lease = await checkpoint.acquire({ owner, leaseMs })
     if (!lease) return null
@@ -92,7 +93,14 @@ export class Relay {
       if (stand.position !== null && feed.compare(stand.position, await feed.head()) > 0) {
         throw new Error('the log ends before what was published of it: was it restored?')
       }
-      const publication = await publisher.open()
+      const opening = publisher.open()
+      const publication = await untilAborted(opening, signal)
+      if (publication === null) {
+        // What is opened for nobody is closed again.
+        void opening.then(({ close }) => close()).catch(() => undefined)
+        await checkpoint.release(epoch)
+        return null
+      }
       report('info', { epoch, position: stand.position }, 'relay took over')
       return { epoch, publication, stand, keptAt: Number.NEGATIVE_INFINITY, next: null }
     } catch (error) {

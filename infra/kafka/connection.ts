@@ -1,6 +1,7 @@
 import { type Admin, Kafka, KafkaJSAggregateError, type KafkaConfig } from 'kafkajs'
 import { logLevel, type SASLOptions } from 'kafkajs'
 import { type Clock, isRecent } from '../../domain/ports/clock.ts'
+import { disconnect, goodbyeMs, lastGoodbyeMs } from './disconnect.ts'
 import { letIdleQueuesRest } from './idle-queues.ts'
 import { type KafkaReport, reportTo } from './log.ts'
 import { type KafkaSettings, kafkaTopics, type KafkaTopics, type TopicPlan } from './settings.ts'
@@ -30,7 +31,7 @@ export type PartitionRange = {
 export type Progress = { readonly consumer: string; readonly progressAtMs: number }
 
 /** What ends with the connection. */
-type Running = Progress & { readonly stop: () => Promise<void> }
+type Running = Progress & { readonly stop: (limitMs: number) => Promise<void> }
 
 /** What one process shares of Kafka: settings, topics, and a connection for administration. */
 export class KafkaConnection {
@@ -141,14 +142,20 @@ export class KafkaConnection {
 
   /** Stops what still consumes. Producers are closed by those who opened them. */
   async close(): Promise<void> {
-    await Promise.all([...this.#consumers].map((consumer) => consumer.stop()))
-    await this.#dropAdmin()
+    await Promise.all([
+      ...[...this.#consumers].map((consumer) => consumer.stop(lastGoodbyeMs)),
+      this.#dropAdmin(lastGoodbyeMs),
+    ])
+    // A consumer that was just beginning may have asked for it once more.
+    await this.#dropAdmin(lastGoodbyeMs)
   }
 
-  async #dropAdmin(): Promise<void> {
+  async #dropAdmin(limitMs = goodbyeMs): Promise<void> {
     const admin = this.#admin
     this.#admin = null
-    if (admin) await admin.then((connected) => connected.disconnect()).catch(() => undefined)
+    if (!admin) return
+    const goodbye = () => admin.then((connected) => connected.disconnect())
+    await disconnect({ disconnect: goodbye }, this.clock, limitMs)
   }
 
   async #make(admin: Admin, plans: readonly TopicPlan[]): Promise<void> {

@@ -1,7 +1,7 @@
 import { KafkaJSError, KafkaJSProtocolError, type Message, type Producer } from 'kafkajs'
 import { Batcher, type Selection } from '../batcher.ts'
 import type { KafkaConnection } from './connection.ts'
-import { disconnect } from './disconnect.ts'
+import { disconnect, goodbyeMs, lastGoodbyeMs } from './disconnect.ts'
 import { chosenPartition } from './partition-of.ts'
 import type { TopicPlan } from './settings.ts'
 
@@ -59,7 +59,7 @@ export class KafkaSender {
 
   async close(): Promise<void> {
     this.#isClosed = true
-    await this.#drop()
+    await this.#drop(lastGoodbyeMs)
   }
 
   async #run(batch: readonly Waiting[]): Promise<void> {
@@ -105,11 +105,11 @@ export class KafkaSender {
     return producer
   }
 
-  async #drop(): Promise<void> {
+  async #drop(limitMs = goodbyeMs): Promise<void> {
     const producer = this.#producer
     this.#producer = null
     this.#connection.forgetTopics()
-    if (producer) await disconnect(producer, this.#connection.clock)
+    if (producer) await disconnect(producer, this.#connection.clock, limitMs)
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Consumer, EachBatchPayload, PartitionAssigner } from 'kafkajs'
+import { untilAborted } from '../../domain/until-aborted.ts'
 import type { KafkaConnection } from './connection.ts'
-import { disconnect } from './disconnect.ts'
+import { disconnect, goodbyeMs } from './disconnect.ts'
 import type { TopicPlan } from './settings.ts'
 
 // kafkajs' consumers die silently, or turn in circles: a crash ends them, and so does it when
@@ -54,6 +55,7 @@ export class SupervisedConsumer {
   #running: Promise<void> = Promise.resolve()
   #consumer: Consumer | null = null
   #progressAtMs: number
+  #goodbyeMs = goodbyeMs
   #unwatch = (): void => undefined
 
   constructor(options: SupervisedConsumerOptions) {
@@ -75,7 +77,9 @@ export class SupervisedConsumer {
     this.#running = this.#run()
   }
 
-  async stop(): Promise<void> {
+  /** Leaves the group; when that takes longer than the limit, without a word. */
+  async stop(limitMs = goodbyeMs): Promise<void> {
+    this.#goodbyeMs = limitMs
     this.#stopping.abort()
     await this.#running
     this.#unwatch()
@@ -126,22 +130,22 @@ export class SupervisedConsumer {
 
   /** One consumer from its beginning to its end; false when it never joined. */
   async #live(): Promise<boolean> {
-    const { connection, name, opening, topics } = this.#options
+    const { connection, name } = this.#options
     const ended = new AbortController()
     const consumer = this.#newConsumer()
     let hasJoined = false
     const unlisten = this.#listen(consumer, ended, () => (hasJoined = true))
-    let joining: Promise<void> = Promise.resolve()
+    const beginning = this.#begin(consumer)
+    let joining: Promise<unknown> = beginning.catch(() => undefined)
     try {
-      const there = await connection.availableTopics(topics)
-      if (there.length === 0) throw new Error('there is none of its topics')
-      await opening?.(there)
-      await consumer.connect()
-      await consumer.subscribe({ topics: there.map(({ topic }) => topic), fromBeginning: true })
-      this.#consumer = consumer
-      this.#moved()
-      joining = this.#consume(consumer).catch(() => ended.abort())
-      await this.#untilEnded(ended.signal, there.length)
+      // kafkajs tries for long to reach a broker, and knows of no end before.
+      const topicsThere = await untilAborted(beginning, this.#stopping.signal)
+      if (topicsThere !== null) {
+        this.#consumer = consumer
+        this.#moved()
+        joining = this.#consume(consumer).catch(() => ended.abort())
+        await this.#untilEnded(ended.signal, topicsThere)
+      }
     } catch (error) {
       connection.report('warn', { err: error, loop: name }, 'Kafka consumer could not begin')
     }
@@ -152,9 +156,24 @@ export class SupervisedConsumer {
     await disconnect(
       { disconnect: () => joining.then(() => consumer.disconnect()) },
       connection.clock,
+      this.#goodbyeMs,
     )
     unlisten()
     return hasJoined
+  }
+
+  /** Returns how many topics are there. */
+  async #begin(consumer: Consumer): Promise<number> {
+    const { connection, opening, topics } = this.#options
+    const { signal } = this.#stopping
+    const there = await connection.availableTopics(topics)
+    if (there.length === 0) throw new Error('there is none of its topics')
+    signal.throwIfAborted()
+    await opening?.(there)
+    signal.throwIfAborted()
+    await consumer.connect()
+    await consumer.subscribe({ topics: there.map(({ topic }) => topic), fromBeginning: true })
+    return there.length
   }
 
   #newConsumer(): Consumer {

@@ -84,8 +84,7 @@ export function openCluster(config: Config, name: string, watch: ProfileWatch): 
       await objects.sweep()
     },
     close: async () => {
-      await sender.close()
-      await kafka.close()
+      await Promise.all([sender.close(), kafka.close()])
       await bell.close()
       connection.close()
       await pool.end()

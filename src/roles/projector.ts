@@ -1,3 +1,4 @@
+import { untilAborted } from '../../domain/until-aborted.ts'
 import type { Recorded } from '../../domain/catalog.ts'
 import type { TableChange } from '../../domain/ports/read-model-store.ts'
 import type { Projection } from '../../projections/projection.ts'
@@ -57,7 +58,9 @@ export async function startProjector(parts: RoleParts): Promise<RunningRole> {
   const unfollow = await followShares(parts, { readModels, report, wake })
   return {
     stop: async (signal) => {
-      await Promise.all([unfollow(), ...loops.map((loop) => loop.stop(signal))])
+      const stopped = Promise.all([unfollow(), ...loops.map((loop) => loop.stop(signal))])
+      // A call of an engine that says nothing may be under way: whatever it does is safe to repeat.
+      await untilAborted(stopped, signal)
     },
   }
 }
