@@ -1,8 +1,9 @@
 import { S3ServiceException } from '@aws-sdk/client-s3'
+import { EngineRefusal } from '../../domain/ports/engine-refusal.ts'
 import { ObjectStoreUnavailable } from '../../domain/ports/object-store.ts'
 
 /** S3 refuses the request: missing rights, no such bucket, wrong credentials. */
-export class S3Refusal extends Error {
+export class S3Refusal extends EngineRefusal {
   override readonly name = 'S3Refusal'
 }
 
@@ -73,7 +74,9 @@ export function sentenceOf(what: string, error: unknown): Error {
   const request = requestId === undefined ? '' : `, request ${requestId}`
   const sentence = `${what}: ${error.name} (${status}${request}) ${error.message}`
   const isTemporary = status >= 500 || temporaryStatuses.has(status)
-  return isTemporary ? new ObjectStoreUnavailable(sentence) : new S3Refusal(sentence)
+  return isTemporary
+    ? new ObjectStoreUnavailable(sentence)
+    : new S3Refusal(`S3 refuses to ${sentence}`)
 }
 
 /** Of several failed addresses of one host the message is empty; the code says it all. */

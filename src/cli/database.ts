@@ -1,4 +1,5 @@
 import { DomainError } from '../../domain/errors.ts'
+import { EngineRefusal } from '../../domain/ports/engine-refusal.ts'
 import { EngineUnavailable } from '../../domain/ports/engine-unavailable.ts'
 import { readConfig } from '../config.ts'
 import type { Config } from '../config.ts'
@@ -37,12 +38,12 @@ export async function withDatabase<T>(
   }
 }
 
-/**
- * A refusal, or an engine that does not answer, is no fault of weir: it needs no stack. What the
- * engine or its driver said tells the person at the terminal what to mend.
- */
+/** What a command may meet with, and is no fault of weir: it needs no stack. */
+const expected = [EngineUnavailable, EngineRefusal, DomainError] as const
+
+/** What the engine or its driver said tells the person at the terminal what to mend. */
 function sentenceOf(error: unknown): unknown {
-  const isExpected = error instanceof EngineUnavailable || error instanceof DomainError
+  const isExpected = expected.some((kind) => error instanceof kind) && error instanceof Error
   return isExpected ? new CliError(saidBy(error).join(': '), { cause: error }) : error
 }
 

@@ -210,9 +210,11 @@ describeS3('S3 behind a bad network', () => {
         .put('some/key', Buffer.from('x'), put)
         .catch((error: unknown) => error)
     const stranger = await outcome({ ...bucket, credentials: { accessKeyId, secretAccessKey } })
-    expect(String(stranger)).toMatch(/^S3Refusal: put some\/key: SignatureDoesNotMatch \(403/)
+    expect(String(stranger)).toMatch(
+      /^S3Refusal: S3 refuses to put some\/key: SignatureDoesNotMatch \(403/,
+    )
     const nowhere = await outcome({ ...bucket, bucket: 'no-such-bucket' })
-    expect(String(nowhere)).toMatch(/^S3Refusal: put some\/key: NoSuchBucket \(404/)
+    expect(String(nowhere)).toMatch(/^S3Refusal: S3 refuses to put some\/key: NoSuchBucket \(404/)
     proxy.fateOf = () => new Promise<'cut'>(() => undefined)
     const silent = { ...bucket, endpoint: proxy.endpoint, requestTimeoutMs: 50 }
     const lost = await outcome(silent)
