@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from './log.ts'
 
 /** Longest wait for the receiver, ms. */
 const sendLimitMs = 5_000
+/** Longest wait for reports that are under way when the process ends, ms. */
+const lastWaitMs = 2_000
 /** Reports of one process in one minute; an error that repeats does not flood anybody. */
 const reportsPerMinuteMax = 20
 const minuteMs = 60_000
@@ -28,6 +31,14 @@ export function reportErrors(log: Log, options: ErrorReportingOptions): Log {
   const target = parseDsn(options.dsn)
   let sentSince = -Infinity
   let sent = 0
+  const underWay = new Set<Promise<void>>()
+  const report = (level: Level, fields: Fields, message: string): void => {
+    // Whoever watches weir must not be able to harm it: what fails here is forgotten.
+    const sending = send(target, envelope(options, { level, fields, message }))
+      .catch(() => undefined)
+      .finally(() => underWay.delete(sending))
+    underWay.add(sending)
+  }
   return {
     ...log,
     error: (fields, message) => {
@@ -37,9 +48,12 @@ export function reportErrors(log: Log, options: ErrorReportingOptions): Log {
         sentSince = now
         sent = 0
       }
-      if ((sent += 1) > reportsPerMinuteMax) return
-      // Whoever watches weir must not be able to harm it: what fails here is forgotten.
-      send(target, envelope(options, fields, message)).catch(() => undefined)
+      if ((sent += 1) <= reportsPerMinuteMax) report('error', fields, message)
+    },
+    fatal: async (fields, message) => {
+      await log.fatal(fields, message)
+      report('fatal', fields, message)
+      await Promise.race([Promise.all(underWay), sleep(lastWaitMs, undefined, { ref: false })])
     },
   }
 }
@@ -64,9 +78,11 @@ async function send({ url, auth }: Target, body: string): Promise<void> {
   await response.body?.cancel()
 }
 
+type Level = 'error' | 'fatal'
 type Fields = Parameters<Log['error']>[0]
+type Told = { readonly level: Level; readonly fields: Fields; readonly message: string }
 
-function envelope({ role, version }: ErrorReportingOptions, fields: Fields, message: string) {
+function envelope({ role, version }: ErrorReportingOptions, { level, fields, message }: Told) {
   const eventId = randomUUID().replaceAll('-', '')
   const sentAt = new Date().toISOString()
   const error = fields['err']
@@ -78,7 +94,7 @@ function envelope({ role, version }: ErrorReportingOptions, fields: Fields, mess
     event_id: eventId,
     timestamp: sentAt,
     platform: 'node',
-    level: 'error',
+    level,
     release: `weir@${version}`,
     server_name: `weir-${role}`,
     logentry: { formatted: message },

@@ -21,6 +21,8 @@ export type Log = {
   readonly info: (fields: Fields, message: string) => void
   readonly warn: (fields: Fields, message: string) => void
   readonly error: (fields: Fields, message: string) => void
+  /** The last line of a process that ends by a fault; resolves when everybody has been told. */
+  readonly fatal: (fields: Fields, message: string) => Promise<void>
 }
 
 /** An error as a line holds it: never its properties, which drivers fill with values. */
@@ -113,5 +115,6 @@ export function openLog({ role, version, level, folder }: LogOptions): Log {
     info: (fields, message) => logger.info(allowed(fields), message),
     warn: (fields, message) => logger.warn(allowed(fields), message),
     error: (fields, message) => logger.error(allowed(fields), message),
+    fatal: async (fields, message) => logger.fatal(allowed(fields), message),
   }
 }

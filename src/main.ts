@@ -1,8 +1,10 @@
 import type { LoopReport } from '../workers/loop.ts'
 import { ConfigError, metricsPortOf, printableConfig, readConfig } from './config.ts'
 import type { Config, Role } from './config.ts'
+import { tellCrashes } from './crash.ts'
 import { reportErrors } from './error-reporting.ts'
 import { openLog } from './log.ts'
+import type { Log } from './log.ts'
 import { openMetrics } from './metrics/metrics.ts'
 import { serveMetrics } from './metrics/serve.ts'
 import type { RoleParts, RunningRole } from './roles/role.ts'
@@ -51,10 +53,20 @@ function leave(role: Role, code: 0 | 1): void {
 
 async function run(config: Config, role: Role): Promise<void> {
   process.title = `weir-${role}`
-  const readiness = followReadiness()
   const written = openLog({ role, version, level: config.logLevel, folder: config.logFolder })
   const { sentryDsn: dsn } = config
   const log = dsn === undefined ? written : reportErrors(written, { dsn, role, version })
+  tellCrashes(log)
+  try {
+    await serve(config, role, log)
+  } catch (error) {
+    await log.fatal({ err: error }, 'could not start')
+    throw error
+  }
+}
+
+async function serve(config: Config, role: Role, log: Log): Promise<void> {
+  const readiness = followReadiness()
   const metrics = openMetrics(role, version)
   const telemetry = config.isTracingOn ? await traces({ role, version }) : null
   const startSpan = telemetry?.startSpan ?? null
@@ -88,8 +100,7 @@ async function run(config: Config, role: Role): Promise<void> {
   }
   const stopSafely = (): void => {
     stop().catch((error: unknown) => {
-      log.error({ err: error }, 'could not stop in order')
-      leave(role, 1)
+      void log.fatal({ err: error }, 'could not stop in order').then(() => leave(role, 1))
     })
   }
   serving.add(role)

@@ -49,7 +49,10 @@ export async function serveObjects<Store extends ServedObjectStore>(
   registerObjectRoutes(server, {
     store,
     clock,
-    log: { debug: pass, info: pass, warn: keep, error: keep },
+    log: {
+      ...{ debug: pass, info: pass, warn: keep, error: keep },
+      fatal: async (fields, message) => keep(fields, message),
+    },
   })
   await server.ready()
   return { store, clock, baseUrl, server, logged }

@@ -10,6 +10,10 @@ interface Report {
   readonly lines: readonly string[]
 }
 
+interface Told {
+  readonly level: string
+}
+
 const reports: Report[] = []
 const server = createServer((request, response) => {
   let text = ''
@@ -36,7 +40,8 @@ afterEach(async () => {
 
 function silentLog(written: string[] = []): Log {
   const write = (_fields: unknown, message: string): void => void written.push(message)
-  return { debug: write, info: write, warn: write, error: write }
+  const fatal = async (fields: unknown, message: string) => write(fields, message)
+  return { debug: write, info: write, warn: write, error: write, fatal }
 }
 
 test('an error is logged and reported, without its message and without payloads', async () => {
@@ -79,4 +84,12 @@ test('a receiver that is away harms nobody', async () => {
     version: '1',
   })
   expect(() => away.error({ err: new Error('x') }, 'failed')).not.toThrow()
+})
+
+test('the end of a process is told before it ends, after what was under way', async () => {
+  const log = reportErrors(silentLog(), { dsn, role: 'api', version: '1' })
+  log.error({}, 'failure')
+  await log.fatal({ err: new TypeError('x') }, 'uncaught exception')
+  const levels = reports.map(({ lines }) => (JSON.parse(lines[2] ?? '') as Told).level)
+  expect(levels.sort()).toEqual(['error', 'fatal'])
 })

@@ -13,10 +13,8 @@ function keptLog(): { readonly log: Log; readonly lines: Line[] } {
   const lines: Line[] = []
   const at = (level: string) => (fields: Readonly<Record<string, unknown>>) =>
     void lines.push({ level, err: fields['err'] })
-  return {
-    lines,
-    log: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') },
-  }
+  const levels = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+  return { lines, log: { ...levels, fatal: async (fields) => at('fatal')(fields) } }
 }
 
 const secret = new Error('connect ECONNREFUSED 10.0.0.7:5432')
