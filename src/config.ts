@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { join, resolve } from 'node:path'
 import { printableCluster, readCluster, type ClusterConfig } from './cluster-config.ts'
 import { readerOf, type Environment, type Parsed } from './environment.ts'
@@ -32,6 +33,8 @@ export interface Config {
   readonly arePrivateWebhooksAllowed: boolean
   readonly isSandboxOn: boolean
   readonly corsOrigins: readonly string[]
+  /** Whose `X-Forwarded-*` is believed: so many proxies in a row, or those; none: nobody's. */
+  readonly trustedProxies: number | readonly string[]
   /** 32 bytes, when given; otherwise `loadSecretKey(home)` has them. */
   readonly secretKey: Uint8Array | undefined
   readonly logLevel: LogLevel
@@ -80,6 +83,7 @@ export function readConfig(environment: Environment = process.env): Config {
     arePrivateWebhooksAllowed: read.flag('WEIR_ALLOW_PRIVATE_WEBHOOKS', 'false'),
     isSandboxOn: read.flag('WEIR_SANDBOX', 'true'),
     corsOrigins: Object.freeze(read.list('WEIR_CORS_ORIGINS', parseOrigin)),
+    trustedProxies: read.parsed('WEIR_TRUSTED_PROXIES', parseTrustedProxies) ?? noProxies,
     secretKey:
       read.parsed('WEIR_SECRET_KEY', parseSecretKey) ??
       read.parsed('WEIR_SECRET_KEY_FILE', readSecretKeyFile),
@@ -157,6 +161,7 @@ export function roleEnvironment(config: Config, role: Role): Record<string, stri
     WEIR_ALLOW_PRIVATE_WEBHOOKS: String(config.arePrivateWebhooksAllowed),
     WEIR_SANDBOX: String(config.isSandboxOn),
     WEIR_CORS_ORIGINS: config.corsOrigins.join(','),
+    WEIR_TRUSTED_PROXIES: String(config.trustedProxies),
     WEIR_SECRET_KEY: secretKey && Buffer.from(secretKey).toString('base64'),
     WEIR_LOG_LEVEL: config.logLevel,
     WEIR_LOG_FOLDER: config.logFolder ?? 'stdout',
@@ -282,6 +287,27 @@ function parseOrigin(text: string): Parsed<string> {
   const origin = URL.canParse(text) ? new URL(text).origin : ''
   if (origin === text.replace(/\/$/, '')) return { value: origin }
   return { problem: `must list origins like https://app.example.com, not "${text}"` }
+}
+
+const noProxies: readonly string[] = Object.freeze([])
+const proxyRanges = ['loopback', 'linklocal', 'uniquelocal']
+
+function parseTrustedProxies(text: string): Parsed<Config['trustedProxies']> {
+  if (/^\d{1,2}$/.test(text)) return { value: Number(text) }
+  const items = text.split(',').map((item) => item.trim())
+  const wrong = items.find((item) => !proxyRanges.includes(item) && !isNetwork(item))
+  if (wrong === undefined) return { value: Object.freeze(items) }
+  const problem =
+    'must be a number of proxies, or a list of addresses and networks like ' +
+    `127.0.0.1,10.0.0.0/8, not "${wrong}"`
+  return { problem }
+}
+
+function isNetwork(text: string): boolean {
+  const [, address = '', bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? []
+  const version = isIP(address)
+  const bitsMax = version === 4 ? 32 : 128
+  return version > 0 && (bits === undefined || (Number(bits) > 0 && Number(bits) <= bitsMax))
 }
 
 function parseRole(text: string): Parsed<Role> {

@@ -16,6 +16,7 @@ import { registerObjectRoutes } from './objects.ts'
 import { registerPage } from './page.ts'
 import { refusalOf, sendProblem } from './problem.ts'
 import { sessionOf } from './session-cookie.ts'
+import { trustProxyOf } from './trusted-proxies.ts'
 import { ignoreUpgrades } from './upgrades.ts'
 import { versionedUrl } from './versioned-url.ts'
 
@@ -34,6 +35,7 @@ export async function startServer(runtime: Runtime): Promise<RunningServer> {
   const { config } = runtime
   const instance = fastify({
     ...intakeOptions,
+    trustProxy: trustProxyOf(config.trustedProxies),
     rewriteUrl: ({ url = '/', headers }) => versionedUrl(url, headers),
     routerOptions: { maxParamLength: 300 },
     // A URL that cannot be decoded never gets as far as the hooks and filters.

@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { expect, test } from '@jest/globals'
-import { loadSecretKey, metricsPortOf, printableConfig, readConfig } from '../../src/config.ts'
+import { loadSecretKey, metricsPortOf, printableConfig } from '../../src/config.ts'
+import { readConfig, roleEnvironment } from '../../src/config.ts'
 
 const secretKey = Buffer.alloc(32, 7).toString('base64')
 
@@ -20,6 +21,7 @@ test('an empty environment gives a working configuration for one machine', () =>
     arePrivateWebhooksAllowed: false,
     isSandboxOn: true,
     corsOrigins: [],
+    trustedProxies: [],
     workerConcurrency: 100,
     leaseMs: 15_000,
     drainMs: 8_000,
@@ -53,6 +55,25 @@ test('private webhooks are refused in production', () => {
     'WEIR_ALLOW_PRIVATE_WEBHOOKS is for development; with NODE_ENV=production leave it out.',
   )
 })
+
+test.each<[string, number | readonly string[]]>([
+  ['2', 2],
+  ['127.0.0.1', ['127.0.0.1']],
+  ['10.0.0.0/8, fd00::/8, loopback', ['10.0.0.0/8', 'fd00::/8', 'loopback']],
+])('trusted proxies may be "%s", also for the roles of a launcher', (text, trustedProxies) => {
+  const config = readConfig({ WEIR_TRUSTED_PROXIES: text })
+  expect(config.trustedProxies).toEqual(trustedProxies)
+  const { WEIR_TRUSTED_PROXIES } = roleEnvironment(config, 'api')
+  expect(readConfig({ WEIR_TRUSTED_PROXIES }).trustedProxies).toEqual(trustedProxies)
+})
+
+test.each(['all', '10.0.0.0/33', '0.0.0.0/0', '10.0.0.1,', 'proxy.internal', '-1'])(
+  'trusted proxies may not be "%s"',
+  (text) => {
+    const read = (): unknown => readConfig({ WEIR_TRUSTED_PROXIES: text })
+    expect(read).toThrow(/WEIR_TRUSTED_PROXIES must be a number of proxies, or a list of/)
+  },
+)
 
 test('a single role needs a database', () => {
   expect(() => readConfig({ WEIR_ROLES: 'worker' })).toThrow(/DATABASE_URL must be set/)
