@@ -77,7 +77,12 @@ export class SignInHandler implements ICommandHandler<SignIn> {
     if (!decision.allowed) throw tooOften(checks, decision, clock.now())
     const { state } = await pipelines.operators.load(operatorsStream)
     const known = state.operators.find((operator) => folded(operator.email) === folded(email))
-    const isProven = await isPassword(password, known?.passwordHash ?? null)
+    const looked = isPassword(password, known?.passwordHash ?? null)
+    // A password that was not looked at was no try.
+    const isProven = await looked.catch(async (error: unknown) => {
+      await limits.give(checks, clock.now())
+      throw error
+    })
     if (!known || !isProven) {
       metrics.authFailed('invalid')
       throw new DomainError('unauthenticated', 'The e-mail address or the password is wrong.')

@@ -1,5 +1,7 @@
 import { scrypt, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
+import { DomainError } from '../../domain/errors.ts'
+import { Turns } from '../../domain/turns.ts'
 
 const derive = promisify<string, Uint8Array, number, object, Buffer>(scrypt)
 
@@ -25,8 +27,32 @@ export async function passwordHash(password: string, salt: Uint8Array): Promise<
 /** The hash of no password: a try for a person who is not known takes as long as any other. */
 const nobodysHash = `scrypt$${cost.N}$${cost.r}$${cost.p}$${'A'.repeat(22)}$${'A'.repeat(43)}`
 
-/** Whether it is the password whose hash was kept; null for nobody's, which none is. */
+/** Tries of this process that wait for their turn; more are turned away. */
+const waitingMax = 12
+// Each try has one of Node's four threads for itself, which files and names of hosts need as well:
+// with thirty at a time on two cores nothing else was read for 15 s.
+const turns = new Turns(1)
+let waiting = 0
+
+/**
+ * Whether it is the password whose hash was kept; null for nobody's, which none is. Tries are made
+ * one after another.
+ *
+ * @throws DomainError `unavailable` when too many wait
+ */
 export async function isPassword(password: string, kept: string | null): Promise<boolean> {
+  if (waiting >= waitingMax) {
+    throw new DomainError('unavailable', 'Many passwords are being looked at right now.')
+  }
+  waiting += 1
+  try {
+    return await turns.take(() => isSamePassword(password, kept))
+  } finally {
+    waiting -= 1
+  }
+}
+
+async function isSamePassword(password: string, kept: string | null): Promise<boolean> {
   const [, N, r, p, salt = '', expected = ''] = hashPattern.exec(kept ?? nobodysHash) ?? []
   const options = { N: Number(N), r: Number(r), p: Number(p), maxmem: memoryBytesMax }
   const saltAt = Buffer.from(salt, 'base64url')

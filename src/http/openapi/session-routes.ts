@@ -60,6 +60,10 @@ export const sessionRoutes: readonly Route[] = [
           ...{ policy: 'operator-sign-in', windowSeconds: 900, retryAfterSeconds: 90 },
         }),
       },
+      {
+        when: 'Too many people sign in at the same time, or weir cannot count their tries.',
+        error: new DomainError('unavailable', 'Many passwords are being looked at right now.'),
+      },
     ],
   },
   {

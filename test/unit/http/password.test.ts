@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import { expect, test } from '@jest/globals'
 import { isPassword, passwordHash } from '../../../src/http/password.ts'
 
@@ -31,4 +32,23 @@ test('nobody has a password, and to say so takes as long as for anybody', async 
   }
   const [known, unknown] = [await cpuOf(hash), await cpuOf(null)]
   expect(unknown).toBeGreaterThan(known / 3)
+})
+
+test('many tries at a time leave room for others, and too many are turned away', async () => {
+  const order: string[] = []
+  const tries = Array.from({ length: 14 }, async () => {
+    const isIt = await isPassword('x', null)
+    order.push('try')
+    return isIt
+  })
+  const settled = Promise.allSettled(tries)
+  await stat('.')
+  order.push('file')
+  expect(order).toEqual(['file'])
+  const results = await settled
+  expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(12)
+  const refused = results.filter((result) => result.status === 'rejected')
+  expect(refused.map(({ reason }) => reason as unknown)).toEqual(
+    Array(2).fill(expect.objectContaining({ code: 'unavailable' })),
+  )
 })
