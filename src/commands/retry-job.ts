@@ -6,13 +6,14 @@ import type { Planned } from '../../domain/account/quota.ts'
 import { DomainError } from '../../domain/errors.ts'
 import { existingJob, holdIdOf, isFinished, jobStream } from '../../domain/job/job.ts'
 import type { Job } from '../../domain/job/job.ts'
-import type { CommandContext, Loaded } from '../../domain/pipeline/command-pipeline.ts'
+import type { CommandContext } from '../../domain/pipeline/command-pipeline.ts'
 import { isoTime } from '../../domain/ports/clock.ts'
 import { maximum } from '../../domain/pricing/money.ts'
 import { priceBookStream, versionNumbered } from '../../domain/pricing/price-book.ts'
 import { jobInput } from '../../workers/job-input.ts'
 import { admit } from './admission.ts'
 import { estimateOf, planLeft } from './estimate.ts'
+import type { Submitted } from './submit-job.ts'
 import { writtenBy } from './written-by.ts'
 import { jobCredits } from '../queries/get-credits.ts'
 import { usedBy } from '../queries/list-usage.ts'
@@ -26,7 +27,7 @@ const settledMsMax = 2_000
 const settledPollMs = 20
 
 /** Queues a failed, canceled or expired job again, with a new hold for what is left to do. */
-export class RetryJob extends Command<Loaded<Job>> {
+export class RetryJob extends Command<Submitted> {
   readonly jobId: string
   readonly context: CommandContext
 
@@ -45,12 +46,14 @@ export class RetryJobHandler implements ICommandHandler<RetryJob> {
     this.#runtime = runtime
   }
 
-  async execute({ jobId, context }: RetryJob): Promise<Loaded<Job>> {
+  async execute({ jobId, context }: RetryJob): Promise<Submitted> {
     const { pipelines, clock, ids } = this.#runtime
     const stream = jobStream(jobId)
     const loaded = await pipelines.jobs.load(stream)
     const job = existingJob(loaded.state)
-    if (await writtenBy(this.#runtime, stream, context.commandId)) return { ...loaded, state: job }
+    if (await writtenBy(this.#runtime, stream, context.commandId)) {
+      return { ...loaded, state: job, allowance: null }
+    }
     if (!isFinished(job.status) || job.status === 'succeeded') {
       throw new DomainError('conflict', `A job that is ${job.status} cannot be retried.`)
     }
@@ -59,7 +62,7 @@ export class RetryJobHandler implements ICommandHandler<RetryJob> {
     const { userId, jobType } = job.spec
     const providers = hold.planned.map(({ provider }) => provider)
     const held = { ...context, commandId: ids.derive('hold', hold.holdId) }
-    await admit(this.#runtime, hold, { userId, jobType, providers }, held)
+    const allowance = await admit(this.#runtime, hold, { userId, jobType, providers }, held)
     // Another retry may have made it before, or it may be given back by now.
     const { state: account } = await pipelines.accounts.load(accountStream(context.orgId))
     const open = account.holds.get(hold.holdId)
@@ -67,7 +70,7 @@ export class RetryJobHandler implements ICommandHandler<RetryJob> {
     const paid = { requeue, estimateMicro, heldAt: open?.heldAt ?? null }
     const command = { type: 'RequeueJob' as const, ...paid, at: isoTime(clock.now()) }
     const { state, revision } = await pipelines.jobs.handle(stream, command, context)
-    return { state: existingJob(state), revision }
+    return { state: existingJob(state), revision, allowance }
   }
 
   /** What is not paid yet of what admission has estimated. */

@@ -21,7 +21,8 @@ import { NeedsScope, OpenToClients } from './access.ts'
 import { Answer } from './answer.ts'
 import { Authenticator, bearerToken } from './authenticator.ts'
 import { batchItem, batchJobId, isUnknown } from './batch.ts'
-import { allowanceHeaders } from './rate-limit-headers.ts'
+import { allowanceHeaders, tightestOf, usedUp } from './rate-limit-headers.ts'
+import type { Allowance } from './rate-limit-headers.ts'
 import type { Query as QueryParams } from './paging.ts'
 import { preferredWaitMs } from './prefer.ts'
 import { commandContext, tenantOf } from './request-context.ts'
@@ -75,17 +76,21 @@ export class JobsController {
     const { orgId } = tenantOf(request)
     const { subjectId, requestId } = request.weir
     const { log, metrics } = this.#runtime
+    const left: (Allowance | null)[] = []
     const submitting = jobs.map((item, index) =>
       batchItem({ log, metrics, requestId }, async () => {
         const jobId = batchJobId(this.#runtime.ids, subjectId, index)
         const context = { ...commandContext(request, orgId), commandId: jobId }
-        return this.#view(
-          await this.#commands.execute(new SubmitJob(jobId, jobRequest(item), context)),
-        )
+        const command = new SubmitJob(jobId, jobRequest(item), context)
+        const submitted = await this.#commands.execute(command)
+        left.push(submitted.allowance)
+        return this.#view(submitted)
       }),
     )
     const items = await Promise.all(submitting)
-    return new Answer(200, { items }, {}, !items.some(isUnknown))
+    const refusing = items.map((item) => ('error' in item ? usedUp(item.error) : null))
+    const headers = allowanceHeaders(tightestOf([...refusing, ...left]))
+    return new Answer(200, { items }, headers, !items.some(isUnknown))
   }
 
   @Get()
@@ -115,7 +120,8 @@ export class JobsController {
     const { orgId } = (await this.#named(request, jobId)).state.spec
     const context = commandContext(request, orgId)
     const retried = await this.#commands.execute(new RetryJob(jobId, context))
-    return new Answer(202, await showJob(this.#runtime, retried))
+    const headers = allowanceHeaders(retried.allowance)
+    return new Answer(202, await showJob(this.#runtime, retried), headers)
   }
 
   @Get(':jobId/events')

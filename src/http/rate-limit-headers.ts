@@ -27,11 +27,27 @@ export function allowanceHeaders(allowance: Allowance | null): Headers {
 
 /** When to come back, for a refusal that knows it. */
 export function refusalHeaders({ extra }: DomainError): Headers {
+  const used = usedUp(extra)
+  if (!used) return {}
+  return { 'retry-after': String(used.resetSeconds), ...allowanceHeaders(used) }
+}
+
+/** The limit that has refused something; null when none has. */
+export function usedUp(extra: Readonly<Record<string, unknown>>): Allowance | null {
   const { policy, limit, windowSeconds, retryAfterSeconds } = extra
-  if (typeof retryAfterSeconds !== 'number') return {}
+  if (typeof retryAfterSeconds !== 'number') return null
   return {
-    'retry-after': String(retryAfterSeconds),
-    'ratelimit-policy': `"${String(policy)}";q=${String(limit)};w=${String(windowSeconds)}`,
-    ratelimit: `"${String(policy)}";r=0;t=${retryAfterSeconds}`,
+    ...{ policy: String(policy), limit: Number(limit), windowSeconds: Number(windowSeconds) },
+    ...{ remaining: 0, resetSeconds: retryAfterSeconds },
   }
+}
+
+/** Of several limits the one of which the smallest part is left. */
+export function tightestOf(allowances: readonly (Allowance | null)[]): Allowance | null {
+  const partOf = ({ remaining, limit }: Allowance): number => remaining / Math.max(limit, 1)
+  const known = allowances.filter((allowance) => allowance !== null)
+  return known.reduce<Allowance | null>(
+    (least, each) => (least && partOf(least) <= partOf(each) ? least : each),
+    null,
+  )
 }

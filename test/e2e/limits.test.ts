@@ -69,9 +69,24 @@ describe('a limit on requests', () => {
     const { api } = await limited({ ...perMinute, window: 'hour' })
     const jobs = Array.from({ length: 7 }, () => sandbox({ steps: 1 }))
     type Items = { readonly items: readonly { readonly status: number }[] }
-    const { json } = await api.post<Items>('/v1/jobs/batch', { jobs })
+    const { json, headers } = await api.post<Items>('/v1/jobs/batch', { jobs })
     expect(json.items.filter(({ status }) => status === 202)).toHaveLength(5)
     expect(json.items.filter(({ status }) => status === 429)).toHaveLength(2)
+    expect(headers.get('ratelimit-policy')).toBe('"org-requests";q=5;w=3600')
+    expect(headers.get('ratelimit')).toMatch(/^"org-requests";r=0;t=\d+$/)
+    expect(headers.get('retry-after')).toBeNull()
+  })
+
+  test('tells what is left of it after a batch and after a retry', async () => {
+    const { api } = await limited({ ...perMinute, window: 'hour' })
+    const batch = await api.post('/v1/jobs/batch', { jobs: [sandbox(), sandbox()] })
+    expect(batch.headers.get('ratelimit')).toMatch(/^"org-requests";r=3;t=\d+$/)
+    const { jobId } = await api.submit(sandbox({}, { runAt: '2099-01-01T00:00:00Z' }))
+    expectStatus(await api.post(`/v1/jobs/${jobId}/cancel`, {}), 202)
+    const retried = await api.post(`/v1/jobs/${jobId}/retry`, {})
+    expectStatus(retried, 202)
+    expect(retried.headers.get('ratelimit')).toMatch(/^"org-requests";r=1;t=\d+$/)
+    expect(retried.headers.get('ratelimit-policy')).toBe('"org-requests";q=5;w=3600')
   })
 
   test('of each user counts users apart, and nothing when another limit refuses', async () => {

@@ -76,6 +76,7 @@ export const jobRoutes: readonly Route[] = [
     answers: {
       200: {
         description: 'What became of each job, in their order.',
+        headers: allowance,
         content: json(
           'BatchAnswer',
           example(
@@ -151,7 +152,9 @@ export const jobRoutes: readonly Route[] = [
       'left to do. It stays the same job: revisions and attempts go on, steps that are done stay ' +
       'done, and `job.requeued` tells of it.',
     access: { scope: 'jobs:write' },
-    answers: { 202: { description: 'The job, queued again.', content: json('Job') } },
+    answers: {
+      202: { description: 'The job, queued again.', headers: allowance, content: json('Job') },
+    },
     refusals: [
       ...admissionRefusals,
       {
