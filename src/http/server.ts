@@ -15,6 +15,7 @@ import { intakeOptions, limitIntake } from './intake.ts'
 import { registerObjectRoutes } from './objects.ts'
 import { registerPage } from './page.ts'
 import { refusalOf, sendProblem } from './problem.ts'
+import { isReadableQuery, unreadableQuery } from './readable-query.ts'
 import { sessionOf } from './session-cookie.ts'
 import { trustProxyOf } from './trusted-proxies.ts'
 import { ignoreUpgrades } from './upgrades.ts'
@@ -101,6 +102,11 @@ function prepare(instance: FastifyInstance, runtime: Runtime): void {
       if (!reply.raw.writableFinished) tell(request, reply, runtime)
     })
     done()
+  })
+  instance.addHook('onRequest', (request, reply, done) => {
+    // Answered here: pages have no filter for what is thrown.
+    if (isReadableQuery(request.raw.url ?? '')) done()
+    else void sendProblem(unreadableQuery(), request, reply)
   })
   instance.addHook('onResponse', (request, reply, done) => {
     tell(request, reply, runtime)

@@ -145,3 +145,16 @@ test('no body and no query, on no route, is ever a fault of weir', async () => {
     for (const raw of bodies) expectNoFault(await call(client, route, raw), `${what} ${raw}`)
   }
 })
+
+test('a query that cannot be decoded is refused by every route, and by pages', async () => {
+  const pages = ['/', '/page.js', '/v1/docs', '/healthz', '/readyz', '/nowhere']
+  const paths = [...routes.map(urlOf), ...pages]
+  for (const path of paths) {
+    for (const query of ['userId=%ff', 'a=1&b=%zz', '%', 'x=%e4%b', 'x=%ed%a0%80']) {
+      const answer = await used.nobody.get(`${path}?${query}`)
+      expect({ path, query, status: answer.status }).toEqual({ path, query, status: 400 })
+      expectProblem(answer, 400, 'invalid_request')
+    }
+  }
+  expectStatus(await owner.api.get('/v1/jobs?userId=%C3%BC%25ff'), 200)
+})
