@@ -15,6 +15,8 @@ import { version } from './version.ts'
 
 /** Longest time for connections to close when all is drained, ms. */
 const closeMsMax = 1_500
+/** Of these, for the last spans to be sent, ms. */
+const lastSpansMsMax = 1_000
 
 type Start = (parts: RoleParts) => Promise<RunningRole>
 
@@ -94,7 +96,7 @@ async function serve(config: Config, role: Role, log: Log): Promise<void> {
     await running.stop(AbortSignal.timeout(config.drainMs))
     await closeMetrics()
     await profile.close()
-    await telemetry?.close()
+    await telemetry?.close(lastSpansMsMax)
     log.info({}, 'stopped')
     leave(role, 0)
   }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import * as api from '@opentelemetry/api'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { resourceFromAttributes } from '@opentelemetry/resources'
@@ -6,8 +7,6 @@ import type { SpanKind, Telemetry } from './telemetry/telemetry.ts'
 
 /** Longest wait of a finished span until it is sent, ms. */
 const sendEveryMs = 1_000
-/** Longest wait for the last spans when a process stops, ms. */
-const flushMs = 2_000
 
 export type TelemetryOptions = {
   readonly role: string
@@ -26,7 +25,7 @@ export function openTelemetry({ role, version }: TelemetryOptions): Telemetry {
     consumer: api.SpanKind.CONSUMER,
     internal: api.SpanKind.INTERNAL,
   } satisfies Record<SpanKind, unknown>
-  const processor = new BatchSpanProcessor(new OTLPTraceExporter({ timeoutMillis: flushMs }), {
+  const processor = new BatchSpanProcessor(new OTLPTraceExporter(), {
     scheduledDelayMillis: sendEveryMs,
   })
   const provider = new NodeTracerProvider({
@@ -56,9 +55,10 @@ export function openTelemetry({ role, version }: TelemetryOptions): Telemetry {
         },
       }
     },
-    close: async () => {
+    close: async (limitMs) => {
       // A collector that is away must not hold up the end.
-      await provider.shutdown().catch(() => undefined)
+      const sent = provider.shutdown().catch(() => undefined)
+      await Promise.race([sent, sleep(limitMs, undefined, { ref: false })])
     },
   }
 }

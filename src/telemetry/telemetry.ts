@@ -23,8 +23,8 @@ export type StartSpan = (name: string, start: SpanStart) => Span
 /** Traces of one process. */
 export type Telemetry = {
   readonly startSpan: StartSpan
-  /** Sends what is left. */
-  readonly close: () => Promise<void>
+  /** Sends what is left, for so long at most. */
+  readonly close: (limitMs: number) => Promise<void>
 }
 
 /** Runs something within a span. The error's name is told, never its message. */
