@@ -56,14 +56,14 @@ export function openProjectorMetrics(
 /** Gauges that the database knows, asked for when somebody looks. */
 function watchStand(series: Series, options: ProjectorMetricsOptions): void {
   const { jobTypes, consumers, readStand, now } = options
-  const show = standGauges(series, jobTypes, consumers)
+  const { show, gauges } = standGauges(series, jobTypes, consumers)
   let shownAt = -Infinity
   series.refresh(async () => {
     if (isRecent(shownAt, now(), standKeptMs)) return
     const stand = await readStand()
     shownAt = now()
     show(stand)
-  })
+  }, gauges)
 }
 
 function watchCarriage(series: Series, read: () => Promise<Carriage>): void {
@@ -84,7 +84,7 @@ function watchCarriage(series: Series, read: () => Promise<Carriage>): void {
     for (const { consumer, progressAtMs } of carriage.consumers) {
       progress(progressAtMs / 1_000, { consumer })
     }
-  })
+  }, [lag, deadLetters, progress])
 }
 
 const states = ['queued', 'scheduled', 'running'] as const
@@ -117,7 +117,7 @@ function standGauges(series: Series, jobTypes: readonly string[], consumers: rea
     'When the consumer moved on the last time, seconds since the epoch.',
     { consumer: consumers },
   )
-  return (stand: Stand): void => {
+  const show = (stand: Stand): void => {
     for (const job_type of jobTypes) {
       const ofType = stand.queue.filter((row) => row.jobType === job_type)
       for (const state of states) {
@@ -136,4 +136,6 @@ function standGauges(series: Series, jobTypes: readonly string[], consumers: rea
       progress(movedAtMs / 1_000, { consumer: name })
     }
   }
+  const gauges = [depth, oldest, holds, oldestHold, drift, lag, lagSeconds, progress]
+  return { show, gauges }
 }

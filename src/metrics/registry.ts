@@ -14,12 +14,20 @@ type Values = Readonly<Record<string, string>>
 export type Count = (values?: Values, by?: number) => void
 /** Takes ms; Prometheus is told seconds. */
 export type Observe = (ms: number, values?: Values) => void
-export type SetGauge = (value: number, values?: Values) => void
+export type SetGauge = {
+  (value: number, values?: Values): void
+  /** Takes all its values away: what is not known is not told. */
+  readonly forget: () => void
+}
+
+/** Asks for what only others know; its gauges tell nothing until it is known. */
+type Refresher = { readonly run: () => Promise<void>; readonly gauges: readonly SetGauge[] }
 
 /** The series of one process, and what refreshes them when somebody looks. */
 export class Series {
   readonly #registry = new Registry()
-  readonly #refreshers: (() => Promise<void>)[] = []
+  readonly #refreshers: Refresher[] = []
+  #telling: Promise<string> | null = null
 
   constructor() {
     collectDefaultMetrics({ register: this.#registry })
@@ -46,29 +54,46 @@ export class Series {
     const labelNames = Object.keys(labels)
     const gauge = new Gauge({ name, help, labelNames, registers: [this.#registry] })
     for (const values of combinations(labels)) gauge.set(values, 0)
-    return (value, values = {}) => gauge.set(values, value)
+    const set = (value: number, values: Values = {}): void => gauge.set(values, value)
+    const forget = (): void => {
+      gauge.reset()
+      // Without labels it would stand at 0, as if that were known.
+      if (labelNames.length === 0) gauge.remove()
+    }
+    return Object.assign(set, { forget })
   }
 
   /**
-   * Runs before each answer, once at a time. What fails, or is not there in time, leaves its gauges
-   * as they were.
+   * Runs before each answer, once at a time.
+   *
+   * @param gauges that it sets: when it fails, or is not there in time, they tell nothing
    */
-  refresh(run: () => Promise<void>): void {
+  refresh(run: () => Promise<void>, gauges: readonly SetGauge[] = []): void {
     let running: Promise<void> | null = null
     const ended = (): void => void (running = null)
-    this.#refreshers.push(() => (running ??= run().finally(ended)))
+    this.#refreshers.push({ run: () => (running ??= run().finally(ended)), gauges })
   }
 
-  /** Prometheus text, for `GET /metrics`. */
-  async text(limitMs = refreshMsMax): Promise<string> {
-    const refreshed = Promise.allSettled(this.#refreshers.map((run) => run()))
+  /** Prometheus text, for `GET /metrics`; who asks at the same time gets the same. */
+  text(limitMs = refreshMsMax): Promise<string> {
+    const ended = (): void => void (this.#telling = null)
+    return (this.#telling ??= this.#tell(limitMs).finally(ended))
+  }
+
+  async #tell(limitMs: number): Promise<string> {
+    const unknown = new Set(this.#refreshers)
+    const refreshed = this.#refreshers.map(async (refresher) => {
+      await refresher.run()
+      unknown.delete(refresher)
+    })
     await new Promise<void>((resolve) => {
       const limit = setTimeout(resolve, limitMs)
-      void refreshed.then(() => {
+      void Promise.allSettled(refreshed).then(() => {
         clearTimeout(limit)
         resolve()
       })
     })
+    for (const { gauges } of unknown) for (const gauge of gauges) gauge.forget()
     return this.#registry.metrics()
   }
 }

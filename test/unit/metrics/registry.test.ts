@@ -43,6 +43,35 @@ test('what nobody answers keeps no answer back, and is asked once', async () => 
   expect(asked).toBe(1)
 })
 
+test('a gauge whose source is away, or late, tells nothing until it is known again', async () => {
+  const series = new Series()
+  const level = series.gauge('level', 'Level.')
+  const depth = series.gauge('depth', 'Depth.', { state: ['a', 'b'] })
+  let look = async (): Promise<void> => undefined
+  series.refresh(() => look(), [level, depth])
+  const linesNow = async (): Promise<string[]> =>
+    (await series.text(1)).split('\n').filter((line) => /^(level|depth)/.test(line))
+  look = async () => {
+    level(7)
+    depth(3, { state: 'a' })
+  }
+  expect(await linesNow()).toEqual(['level 7', 'depth{state="a"} 3', 'depth{state="b"} 0'])
+  look = () => Promise.reject(new Error('the database is away'))
+  expect(await linesNow()).toEqual([])
+  look = async () => level(8)
+  expect(await linesNow()).toEqual(['level 8'])
+  look = () => new Promise(() => undefined)
+  expect(await linesNow()).toEqual([])
+})
+
+test('whoever asks at the same time is answered from one look', async () => {
+  const series = new Series()
+  let asked = 0
+  series.refresh(async () => void (asked += 1))
+  expect(new Set(await Promise.all([series.text(), series.text(), series.text()])).size).toBe(1)
+  expect(asked).toBe(1)
+})
+
 test('a set closes itself: what comes late is other', () => {
   const close = closedSet(2)
   expect(['a', 'b', 'c', 'a', 'd'].map(close)).toEqual(['a', 'b', 'other', 'a', 'other'])
