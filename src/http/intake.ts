@@ -53,6 +53,15 @@ const arrived = 'arrived'
 /** Finds out who sends a request. @throws DomainError `unauthenticated` */
 export type Identify = (request: FastifyRequest) => Promise<unknown>
 
+/** How to give back the room of requests whose bodies are large. */
+const rooms = new WeakMap<FastifyRequest, () => void>()
+
+/** For a request that waits and whose body nobody needs any more: leaves its room to others. */
+export function letGoOfBody(request: FastifyRequest): void {
+  request.body = undefined
+  rooms.get(request)?.()
+}
+
 /**
  * Limits connections, and the bodies that are in memory or on their way there. A large one is only
  * taken from somebody who is known.
@@ -71,8 +80,9 @@ export function limitIntake(
       await identify(request)
       // Nothing closes a second time: what is taken for who has gone would never be given back.
       if (reply.raw.closed) throw new DomainError('invalid_request', 'The sender has gone.')
-      large.take(bytes)
-      reply.raw.once('close', () => large.giveBack(bytes))
+      const giveBack = large.take(bytes)
+      rooms.set(request, giveBack)
+      reply.raw.once('close', giveBack)
     }
     const isAnnounced = request.headers['content-length'] !== undefined
     if (isAnnounced && bytes > smallBodyBytes) await admit()
@@ -105,16 +115,21 @@ async function* small(chunks: AsyncIterable<Buffer>, admit: () => Promise<void>)
 class LargeBodies {
   #bytes = 0
 
-  /** @throws DomainError `unavailable` when there are too many */
-  take(bytes: number): void {
+  /**
+   * Returns how to give them back, which counts once.
+   *
+   * @throws DomainError `unavailable` when there are too many
+   */
+  take(bytes: number): () => void {
     if (this.#bytes + bytes > largeBodiesBytesMax) {
       throw new DomainError('unavailable', 'Many large requests are in work right now.')
     }
     this.#bytes += bytes
-  }
-
-  giveBack(bytes: number): void {
-    this.#bytes -= bytes
+    let held = bytes
+    return () => {
+      this.#bytes -= held
+      held = 0
+    }
   }
 }
 

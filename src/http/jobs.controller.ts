@@ -5,6 +5,7 @@ import { CancelJob } from '../commands/cancel-job.ts'
 import { batchJobsMax, jobRequest } from '../commands/job-request.ts'
 import { RetryJob } from '../commands/retry-job.ts'
 import { SubmitJob } from '../commands/submit-job.ts'
+import type { Submitted } from '../commands/submit-job.ts'
 import { DomainError, invalid } from '../../domain/errors.ts'
 import { isFinished } from '../../domain/job/job.ts'
 import type { Job } from '../../domain/job/job.ts'
@@ -21,6 +22,7 @@ import { NeedsScope, OpenToClients } from './access.ts'
 import { Answer } from './answer.ts'
 import { Authenticator, bearerToken } from './authenticator.ts'
 import { batchItem, batchJobId, isUnknown } from './batch.ts'
+import { letGoOfBody } from './intake.ts'
 import { allowanceHeaders, tightestOf, usedUp } from './rate-limit-headers.ts'
 import type { Allowance } from './rate-limit-headers.ts'
 import type { Query as QueryParams } from './paging.ts'
@@ -50,23 +52,29 @@ export class JobsController {
     this.#authenticator = authenticator
   }
 
+  /** Takes the body from the request: what waits for the end of the job must not hold it. */
   @Post()
   @NeedsScope('jobs:write')
-  async submit(@Req() request: FastifyRequest, @Body() body: unknown): Promise<Answer> {
+  async submit(@Req() request: FastifyRequest): Promise<Answer> {
     const waitMs = preferredWaitMs(request)
-    const context = commandContext(request, tenantOf(request).orgId)
     const jobId = request.weir.subjectId
-    request.weir.jobId = jobId
-    const asked = jobRequest(body)
-    request.weir.userId = asked.userId ?? null
-    const submitted = await this.#commands.execute(new SubmitJob(jobId, asked, context))
+    const submitted = await this.#submit(request, jobId)
     const headers = allowanceHeaders(submitted.allowance)
     const location = `${this.#runtime.config.publicUrl}/v1/jobs/${jobId}`
     if (waitMs === null) return new Answer(202, this.#view(submitted), { location, ...headers })
+    letGoOfBody(request)
     await this.#channels.untilFinished(jobId, waitMs)
     const job = await this.#fresh(request, jobId)
     const preference = `wait=${waitMs / 1000}`
     return new Answer(202, job, { location, 'preference-applied': preference, ...headers })
+  }
+
+  async #submit(request: FastifyRequest, jobId: string): Promise<Submitted> {
+    const context = commandContext(request, tenantOf(request).orgId)
+    request.weir.jobId = jobId
+    const asked = jobRequest(request.body)
+    request.weir.userId = asked.userId ?? null
+    return this.#commands.execute(new SubmitJob(jobId, asked, context))
   }
 
   @Post('batch')

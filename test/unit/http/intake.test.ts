@@ -8,7 +8,7 @@ import { fastify } from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import { DomainError, errorTable } from '../../../domain/errors.ts'
 import { SimulatedClock } from '../../../infra/simulated/clock.ts'
-import { intakeOptions, limitIntake } from '../../../src/http/intake.ts'
+import { intakeOptions, letGoOfBody, limitIntake } from '../../../src/http/intake.ts'
 import { waitFor } from '../../support/wait-for.ts'
 
 // Bodies in chunks: nobody says before how large they are.
@@ -19,6 +19,8 @@ const large = 'x'.repeat(100_000)
 let instance: FastifyInstance
 let url: string
 let arrived: number
+/** Requests that wait and need their bodies no more. */
+let waiting: number
 /** What finding out who sends a request takes. */
 let identifying: Promise<void>
 let clock: SimulatedClock
@@ -26,6 +28,7 @@ let stream: PassThrough
 
 beforeEach(async () => {
   arrived = 0
+  waiting = 0
   identifying = Promise.resolve()
   clock = new SimulatedClock()
   stream = new PassThrough()
@@ -43,6 +46,11 @@ beforeEach(async () => {
   })
   instance.post('/', async ({ body }) => JSON.stringify(body).length)
   instance.get('/', async () => stream)
+  instance.post('/wait', async (request, reply) => {
+    letGoOfBody(request)
+    waiting += 1
+    await once(reply.raw, 'close')
+  })
   url = await instance.listen({ host: '127.0.0.1', port: 0 })
 })
 
@@ -110,6 +118,26 @@ test('what is broken off before it is known who sends it leaves its room to othe
   const next = begin(`{"a":"${large}`, { authorization: 'Bearer key' })
   next.sent.end('"}')
   expect(await next.status).toBe(200)
+})
+
+test('a request that waits without its body leaves its room to others, once', async () => {
+  const headers = { authorization: 'Bearer key', 'content-type': 'application/json' }
+  const body = Buffer.concat([Buffer.from('{}'), Buffer.alloc(9_000_000, ' ')])
+  const options = { method: 'POST', agent: false, headers }
+  const all: ClientRequest[] = []
+  while (all.length < 5) {
+    all.push(request(`${url}/wait`, options).on('error', () => undefined))
+    all.at(-1)?.end(body)
+    await waitFor('it to wait', () => waiting === all.length)
+  }
+  for (const sent of all) sent.destroy()
+  const others = Array.from({ length: 6 }, () => begin(`{"a":"${large}`, headers))
+  let refused = 0
+  for (const { status } of others) void status.then(() => (refused += 1))
+  await waitFor('two to be refused', () => refused === 2)
+  for (const { sent } of others) sent.end('"}')
+  const statuses = await Promise.all(others.map(({ status }) => status))
+  expect(statuses.sort()).toEqual([200, 200, 200, 200, 503, 503])
 })
 
 test('a long answer is not cut off for a body that came with its request', async () => {
