@@ -1,0 +1,41 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { openPool } from '../../infra/postgres/pool.ts'
+import { sqlOver } from '../../infra/postgres/sql.ts'
+import { readConfig } from '../../src/config.ts'
+import { listOrgJobs } from '../../src/queries/list-jobs.ts'
+import { testDatabase, type TestDatabase } from '../support/database.ts'
+
+let database: TestDatabase
+
+beforeAll(async () => {
+  database = await testDatabase()
+  await database.pool.query(`
+    INSERT INTO weir.job_status
+    SELECT 'job' || n, 'org' || n % 50, null, 'sandbox.run', 'succeeded', 100, 1, 5, 'normal', '{}',
+      '2026-01-01'::timestamptz + n * interval '1 s', null, null, null, null
+    FROM generate_series(1, 50000) n;
+    ANALYZE weir.job_status`)
+})
+
+afterAll(async () => database.close())
+
+test('jobs of all orgs are listed without reading the whole table', async () => {
+  const pool = openPool(database.url, { max: 1, applicationName: 'test' })
+  const ports = { sql: sqlOver(pool), config: readConfig({}) }
+  const scansOf = async (): Promise<number> => {
+    const { rows } = await database.pool.query<{ scans: string }>(
+      `SELECT seq_scan AS scans FROM pg_stat_user_tables WHERE relname = 'job_status'`,
+    )
+    return Number(rows[0]?.scans)
+  }
+  const before = await scansOf()
+  let cursor: string | null = null
+  // More often than Postgres makes a plan of its own for each.
+  for (let times = 0; times < 12; times += 1) {
+    const { items, nextCursor } = await listOrgJobs(ports, cursor === null ? {} : { cursor })
+    expect(items[0]?.jobId).toBe(`job${50_000 - times * 50}`)
+    cursor = nextCursor
+  }
+  await pool.end()
+  expect(await scansOf()).toBe(before)
+})
