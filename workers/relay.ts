@@ -90,7 +90,7 @@ export class Relay {
     const { epoch, stand } = lease
     try {
       // What is appended to a log that was restored would be taken for published, up to that place.
-      if (stand.position !== null && feed.compare(stand.position, await feed.head()) > 0) {
+      if (stand.position !== null && !(await feed.reaches(stand.position))) {
         throw new Error('the log ends before what was published of it: was it restored?')
       }
       const opening = publisher.open()

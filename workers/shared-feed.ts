@@ -171,4 +171,8 @@ class Reader extends EventFeed {
   override head(): Promise<string> {
     return this.#feed.head()
   }
+
+  override reaches(position: string): Promise<boolean> {
+    return this.#feed.reaches(position)
+  }
 }

@@ -29,4 +29,9 @@ export abstract class EventFeed {
 
   /** The position of the last readable event, for lag figures. */
   abstract head(): Promise<string>
+
+  /** Whether the log goes as far as a position that it has had: one that was restored may not. */
+  async reaches(position: string): Promise<boolean> {
+    return this.compare(position, await this.head()) <= 0
+  }
 }

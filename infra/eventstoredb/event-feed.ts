@@ -90,6 +90,11 @@ export class EventStoreDbEventFeed extends EventFeed {
     }
   }
 
+  /** By one read: the head may lie far behind what other programs have written since. */
+  override async reaches(position: string): Promise<boolean> {
+    return (await this.#readFrom(position, 1)).length > 0
+  }
+
   #hasRung(): boolean {
     return this.#heard === null || comparePositions(this.#heard, this.#newest.seen) > 0
   }
@@ -107,15 +112,19 @@ export class EventStoreDbEventFeed extends EventFeed {
     })
   }
 
-  /** A server begins with the event that is at the position; it is left out here. */
   async #readForwards(after: string, limit: number): Promise<readonly Found[]> {
-    const all = new streams.ReadReq.Options.AllOptions()
-    if (after === this.start) all.setStart(new shared.Empty())
-    else all.setPosition(positionOf(after))
-    const options = this.#options(all, limit + 1)
-    options.setReadDirection(FORWARDS)
-    const found = await this.#read(options)
+    const found = await this.#readFrom(after, limit + 1)
     return found[0]?.position === after ? found.slice(1) : found.slice(0, limit)
+  }
+
+  /** A server begins with the event that is at the position. */
+  async #readFrom(position: string, count: number): Promise<readonly Found[]> {
+    const all = new streams.ReadReq.Options.AllOptions()
+    if (position === this.start) all.setStart(new shared.Empty())
+    else all.setPosition(positionOf(position))
+    const options = this.#options(all, count)
+    options.setReadDirection(FORWARDS)
+    return await this.#read(options)
   }
 
   async #readBackwards(before: string | null): Promise<readonly Found[]> {

@@ -85,6 +85,16 @@ function reading(given: () => FeedHarness): void {
       expect(await feed.head()).toBe(positions.at(-1))
     })
 
+    test('reaches what it has, and not what lies beyond', async () => {
+      const { feed, store } = given()
+      const stream = newStream()
+      await store.append(stream, NO_STREAM, newEvents(2))
+      const [first, second] = await store.read(stream, 0)
+      expect(await feed.reaches(first?.position ?? '')).toBe(true)
+      expect(await feed.reaches(second?.position ?? '')).toBe(true)
+      expect(await feed.reaches(`${second?.position}000`)).toBe(false)
+    })
+
     test('refused and repeated appends leave nothing in the log', async () => {
       const { feed, store } = given()
       const stream = newStream()

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { isoTime } from '../../domain/ports/clock.ts'
+import { EngineUnavailable } from '../../domain/ports/engine-unavailable.ts'
 import { NO_STREAM } from '../../domain/ports/event-store.ts'
 import { EventStoreDbBell } from '../../infra/eventstoredb/bell.ts'
 import { EventStoreDbConnection } from '../../infra/eventstoredb/connection.ts'
@@ -104,6 +105,18 @@ describe('a log that weir shares with other programs', () => {
     const otherFeed = new EventStoreDbEventFeed(connection, otherBell, 'staging~')
     const { events } = await otherFeed.readPage(otherFeed.start, 10)
     expect(events.map(({ stream }) => stream)).toEqual([theirs, theirs, ours, ours])
+  })
+
+  test('of another server is not read from the middle of an event', async () => {
+    await store.append(newStream(), NO_STREAM, newEvents(3))
+    const [first] = (await feed.readPage(feed.start, 10)).events
+    const elsewhere = String(BigInt(first?.position ?? 0) + 1n)
+    const page = feed.readPage(elsewhere, 10)
+    await expect(page).rejects.toBeInstanceOf(EngineUnavailable)
+    await expect(page).rejects.toHaveProperty(
+      'cause.details',
+      expect.stringContaining('InvalidPosition'),
+    )
   })
 
   test('of others only is empty', async () => {

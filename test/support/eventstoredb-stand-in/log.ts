@@ -66,6 +66,12 @@ export class StandInLog {
     return low
   }
 
+  /** Whether a record begins at the position, or nothing is there yet. */
+  isPlace(position: bigint): boolean {
+    const index = this.indexOf(position)
+    return index >= this.#visible || BigInt(this.#records[index]?.position ?? 0) === position
+  }
+
   /** What readers may see of a stream; null when there is none. */
   stream(name: string): { records: readonly StandInRecord[]; isDeleted: boolean } | null {
     const stream = this.#streams.get(name)

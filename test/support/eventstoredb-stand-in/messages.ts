@@ -163,8 +163,8 @@ export const unauthenticated = (): Partial<StatusObject> => {
 }
 
 /** How a read ends that met with something on the disk that it could not make sense of. */
-export const readError = (): Partial<StatusObject> => {
-  return { code: status.UNKNOWN, details: 'Unexpected ReadStreamResult: Error' }
+export const readError = (result: string): Partial<StatusObject> => {
+  return { code: status.UNKNOWN, details: `Unexpected ${result}` }
 }
 
 /** How a call of somebody ends who may not do that. */

@@ -61,7 +61,12 @@ export class Reading {
     const name = streamName(options)
     const stream = name === null ? null : this.#log.stream(name)
     if (name !== null && name === this.#faults.brokenStream) {
-      call.emit('error', messages.readError())
+      call.emit('error', messages.readError('ReadStreamResult: Error'))
+      return
+    }
+    const position = options.getAll()?.getPosition()?.getCommitPosition()
+    if (position !== undefined && !this.#log.isPlace(BigInt(position))) {
+      call.emit('error', messages.readError('FilteredReadAllResult: InvalidPosition'))
       return
     }
     if (name !== null && !stream) {
