@@ -108,6 +108,27 @@ describe('the watermark', () => {
     client.release()
   })
 
+  test('the feed waits again when what woke it is read', async () => {
+    let isWoken = false
+    void feed.wait(60_000, new AbortController().signal).then(() => (isWoken = true))
+    await waitFor('the feed to be woken', async () => {
+      await store.append(newStream(), NO_STREAM, newEvents(1))
+      return isWoken
+    })
+    // More may ring for a while, but not for ever.
+    await waitFor('the feed to wait', async () => {
+      const abort = new AbortController()
+      await feed.readPage(await feed.head(), 10)
+      let isWaiting = true
+      const waiting = feed.wait(60_000, abort.signal).then(() => (isWaiting = false))
+      await feed.head()
+      const result = isWaiting
+      abort.abort()
+      await waiting
+      return result
+    })
+  })
+
   test('the feed refuses a snapshot that could be older than the watermark', async () => {
     const client = await others.connect()
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ')

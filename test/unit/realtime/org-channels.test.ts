@@ -8,7 +8,7 @@ import { SimulatedClock } from '../../../infra/simulated/clock.ts'
 import { SystemIds } from '../../../infra/system/ids.ts'
 import { OrgChannels } from '../../../src/realtime/org-channels.ts'
 import type { Runtime } from '../../../src/runtime.ts'
-import { started, submitted, succeeded } from '../../support/job-history.ts'
+import { failed, requeued, started, submitted, succeeded } from '../../support/job-history.ts'
 import { waitFor } from '../../support/wait-for.ts'
 
 const ids = new SystemIds()
@@ -19,10 +19,14 @@ async function given() {
   class Store extends MemoryEventStore {
     readsFrom: number[] = []
     isDown = false
-    override read(stream: string, fromRevision: number) {
-      if (this.isDown) return Promise.reject(new Error('the store is away'))
+    /** What is read is held up until then. */
+    gate: Promise<void> | null = null
+    override async read(stream: string, fromRevision: number) {
+      if (this.isDown) throw new Error('the store is away')
       this.readsFrom.push(fromRevision)
-      return super.read(stream, fromRevision)
+      const events = await super.read(stream, fromRevision)
+      await this.gate
+      return events
     }
   }
   const store = new Store(new MemoryEventLog())
@@ -37,17 +41,23 @@ async function given() {
   await channels.open()
   const heard: number[] = []
   channels.watch('acme', ({ revision }) => heard.push(revision))
-  const append = (expected: number, event: ReturnType<typeof submitted>) => {
+  /** Watches another org, and collects what that one hears. */
+  const watch = (orgId: string): readonly number[] => {
+    const others: number[] = []
+    channels.watch(orgId, ({ revision }) => others.push(revision))
+    return others
+  }
+  const append = (expected: number, event: ReturnType<typeof submitted>, jobId = 'j1') => {
     const id = ids.next()
     const about = { orgId: 'acme', actor: 'worker', correlationId: id, causationId: id }
     const meta = { ...about, traceparent: null, at: '2026-01-01T00:00:00.000Z', schema: 1 }
-    return store.append('job-j1', expected, [{ id, ...event, meta }])
+    return store.append(`job-${jobId}`, expected, [{ id, ...event, meta }])
   }
-  const signal = (from: number, revision: number) =>
-    signals.publish('job_updates', { jobs: [{ jobId: 'j1', orgId: 'acme', from, revision }] })
+  const signal = (from: number, revision: number, orgId = 'acme', jobId = 'j1') =>
+    signals.publish('job_updates', { jobs: [{ jobId, orgId, from, revision }] })
   const until = (revisions: readonly number[]) =>
     waitFor('the org to hear', () => heard.length >= revisions.length)
-  return { channels, store, heard, append, signal, until, clock, statuses }
+  return { channels, store, heard, append, signal, until, clock, statuses, watch }
 }
 
 test('an org hears each revision once, and none is read twice', async () => {
@@ -63,6 +73,48 @@ test('an org hears each revision once, and none is read twice', async () => {
   await channels.close()
   expect(heard).toEqual([0, 1, 2])
   expect(store.readsFrom).toEqual([0, 1])
+})
+
+test('an org hears of its own jobs only', async () => {
+  const { channels, heard, append, signal, clock, watch } = await given()
+  const other = watch('globex')
+  await append(NO_STREAM, submitted(), 'j7')
+  await signal(0, 0, 'globex', 'j7')
+  await waitFor('the other org to hear', () => other.length > 0)
+  await clock.advance(6_000)
+  await channels.close()
+  expect([heard, other]).toEqual([[], [0]])
+})
+
+test('what is signalled while a job is being read is told too', async () => {
+  const { channels, store, heard, append, signal, until, clock } = await given()
+  await append(NO_STREAM, submitted())
+  let open = (): void => undefined
+  store.gate = new Promise((resolve) => (open = resolve))
+  await signal(0, 0)
+  await clock.advance(0)
+  await append(0, started(1))
+  await signal(1, 1)
+  await clock.advance(0)
+  store.gate = null
+  open()
+  await until([0, 1])
+  await channels.close()
+  expect(heard).toEqual([0, 1])
+})
+
+test('a job that ended and is queued again tells what is new, not its past', async () => {
+  const { channels, heard, append, signal, until } = await given()
+  await append(NO_STREAM, submitted())
+  await append(0, started(1))
+  await append(1, failed(1))
+  await signal(0, 2)
+  await until([0, 1, 2])
+  await append(2, requeued(1))
+  await signal(3, 3)
+  await until([0, 1, 2, 3])
+  await channels.close()
+  expect(heard).toEqual([0, 1, 2, 3])
 })
 
 test('what could not be read is read again, and told without another signal', async () => {
