@@ -5,6 +5,7 @@ import type { AccountCommand } from '../../domain/account/account-commands.ts'
 import { decodeAccount, encodeAccount } from '../../domain/account/account-snapshot.ts'
 import { windowEnd, windowStart } from '../../domain/account/limit-window.ts'
 import { limitsFor } from '../../domain/account/limits.ts'
+import { usedOf } from '../../domain/account/quota.ts'
 import { statusAt, throttleAt } from '../../domain/account/standing.ts'
 import { DomainError } from '../../domain/errors.ts'
 import type { Json } from '../../domain/json.ts'
@@ -92,6 +93,13 @@ describe('the standing of an account', () => {
     given(a.openAccount(), a.ban).when(a.ban).doesNothing()
     given(a.openAccount(), a.throttle(3)).when(a.throttle(3)).doesNothing()
     given(a.openAccount()).when(a.reinstate).doesNothing()
+  })
+
+  test('is throttled anew until another time, and reinstated without a ban', () => {
+    const throttled = [a.openAccount(), a.throttle(3, at(30))]
+    const longer = given(...throttled, a.throttle(3, at(60))).state
+    expect(statusAt(longer.standing, at(40))).toBe('throttled')
+    expect(statusAt(given(...throttled, a.reinstate).state.standing, at(9))).toBe('active')
   })
 })
 
@@ -188,6 +196,18 @@ describe('a quota of spend', () => {
     expect(quietHistoryOf(...used, a.hold('h3', 60n, nextDay))).toHaveLength(10)
   })
 
+  test('is not forgotten by a call of the day before that is told late', () => {
+    const nextDay = '2026-01-02T00:00:00.000Z'
+    const called = (usageId: string, calledAt: string) => {
+      const usage = { ...a.usage(usageId, 'h1', 45n), calledAt }
+      return { type: 'RecordUsage', usage, at: nextDay } as const
+    }
+    const told = [called('u1', nextDay), called('u2', at(9)), called('u3', nextDay), a.settle('h1')]
+    given(...rich, a.hold('h1', 135n), ...told, a.setLimits([daily(100)]))
+      .when(a.hold('h2', 11n, nextDay))
+      .refuses('quota_exceeded', { used: 90 })
+  })
+
   test('says amounts as strings when the limit is one', () => {
     given(...rich, a.setLimits([daily('100')]), a.hold('h1', 100n))
       .when(a.hold('h2', 1n))
@@ -196,6 +216,8 @@ describe('a quota of spend', () => {
 
   test('lets pass what costs nothing', () => {
     expect(quietHistoryOf(...limited, a.hold('h1', 100n), a.hold('h2', 0n))).toHaveLength(5)
+    const lowered = [...limited, a.hold('h1', 100n), a.setLimits([daily(40)])]
+    expect(quietHistoryOf(...lowered, a.hold('h2', 0n))).toHaveLength(6)
   })
 
   test('of each user is counted apart', () => {
@@ -221,6 +243,26 @@ describe('a quota of spend', () => {
       .when(of('h3', 1n))
       .refuses('quota_exceeded', { scope: 'provider', used: 59 })
     expect(quietHistoryOf(...used, a.hold('h3', 1n))).toHaveLength(6)
+    given(...provider, of('h1', 50n))
+      .when(of('h2', 1n))
+      .refuses('quota_exceeded', { scope: 'provider', used: 50 })
+  })
+
+  test('of a provider counts what is planned and called there, and nothing elsewhere', () => {
+    const local = { provider: 'local', amount: 30n, units: { megapixels: 20n } }
+    const planned = [local, { ...local, provider: 'far' }]
+    const history = [...rich, { ...a.hold('h1', 60n), planned }, a.use('u1', 'h1', 40n)]
+    const { quota } = given(...history).state
+    const used = (value: string, more: Parameters<typeof a.limit>[0]) => {
+      const limit = a.limit({ scope: 'provider', window: 'day', ...more })
+      return usedOf(quota, { limit, value }, { at: at(9), orgHeld: 0n })
+    }
+    // The call was dearer than planned: nothing of it is reserved any more, and not less.
+    expect(used('local', { kind: 'spend' })).toBe(40n)
+    expect(used('far', { kind: 'spend' })).toBe(30n)
+    // Twelve were delivered of the twenty.
+    expect(used('local', { kind: 'units', unit: 'megapixels' })).toBe(20n)
+    expect(used('far', { kind: 'units', unit: 'megapixels' })).toBe(20n)
   })
 })
 
@@ -250,9 +292,20 @@ describe('of several limits', () => {
 
   test('one for the user comes before one for each', () => {
     const each = a.limit({ scope: 'user' })
-    expect(maxOf(each, { ...each, key: 'ada', max: 9 }, { ...each, key: 'bob', max: 7 })).toEqual([
-      9,
-    ])
+    const [ada, bob] = ['ada', 'bob'].map((key, at) => ({ ...each, key, max: 9 - at }))
+    expect(maxOf(each, ada!, bob!)).toEqual([9])
+    expect(maxOf(bob!, ada!, each)).toEqual([9])
+  })
+
+  test('one for somebody else is none', () => {
+    const scopes = ['user', 'provider', 'jobType'] as const
+    const others = scopes.map((scope) => a.limit({ scope, key: 'another' }))
+    expect(maxOf(...others)).toEqual([])
+  })
+
+  test('an override for each comes before a lasting one for the user', () => {
+    const lasting = a.limit({ scope: 'user', key: 'ada' })
+    expect(maxOf(lasting, a.limit({ scope: 'user', max: 9, until: at(6) }))).toEqual([9])
   })
 
   test('an override comes before a lasting one, until its end', () => {
@@ -262,6 +315,9 @@ describe('of several limits', () => {
 
   test('those that count differently all hold', () => {
     expect(maxOf(a.limit(), a.limit({ window: 'day', max: 50 }))).toEqual([5, 50])
+    const units = { kind: 'units', window: 'day' } as const
+    const [images, tokens] = ['images', 'input_tokens'].map((unit) => a.limit({ ...units, unit }))
+    expect(maxOf({ ...images!, max: 1 }, { ...tokens!, max: 2 })).toEqual([1, 2])
   })
 })
 
@@ -282,17 +338,23 @@ test('what open holds reserve of quotas is gone when they are settled', () => {
 
 test('a snapshot keeps standing and quotas', () => {
   const planned = [{ provider: 'local', amount: 10n, units: { megapixels: 12n } }]
+  const calledAt = '2026-01-02T00:00:00.000Z'
   const { state } = given(
     ...rich,
     a.setLimits([daily(100, { scope: 'user' })]),
     a.throttle(3),
     { ...a.hold('h1', 10n), userId: 'ada', planned },
     a.use('u1', 'h1', 4n),
+    { type: 'RecordUsage', usage: { ...a.usage('u2', 'h1', 3n), calledAt }, at: calledAt },
   )
   const json = JSON.parse(JSON.stringify(encodeAccount(state))) as Json
   const decoded = decodeAccount(json)
   expect(decoded?.standing).toEqual(state.standing)
   expect(decoded?.quota.held.equals(state.quota.held)).toBe(true)
   expect(decoded?.quota.day.sums.equals(state.quota.day.sums)).toBe(true)
+  expect(decoded?.quota.month.sums.equals(state.quota.month.sums)).toBe(true)
+  expect([decoded?.quota.day.start, decoded?.quota.month.start]).toEqual([
+    ...[state.quota.day.start, state.quota.month.start],
+  ])
   expect(decoded?.holds.get('h1')?.planned).toEqual(state.holds.get('h1')?.planned)
 })
