@@ -451,10 +451,27 @@ function rebuilds(given: () => ReadModelStore): void {
       expect(await given().checkpoint(name, 1, 'live', 'a')).toBe('20')
     })
 
+    test('that removes a row leaves the live one until it takes its place', async () => {
+      const [name, row] = [newName(), thing({ label: 'live' })]
+      const key = keyOf(row)
+      await write('live', [name, 1, null, '10'], row)
+      await given().beginRebuild(name, tables)
+      await write('next', [name, 1, null, '5'], { ...row, label: 'next' })
+      const removed = { table: thingTable, put: [], remove: [key] }
+      await given().commit([{ name, version: 1, from: '5', to: '10' }], [removed], 'next')
+      expect(await labelOf(key)).toBe('live')
+      expect(await given().load(thingTable, [key], 'next')).toEqual([])
+      expect(await swap(name, 1)).toBe(true)
+      expect(await given().load(thingTable, [key], 'live')).toEqual([])
+    })
+
     test('of what was never started makes it live', async () => {
       const [name, row] = [newName(), thing({ label: 'first' })]
       await given().beginRebuild(name, tables)
       await write('next', [name, 1, null, '10'], row)
+      // Neither what is only being built stands anywhere, nor what has a longer name.
+      await write('live', [`${name}_also`, 1, null, '3'], thing())
+      expect(await given().stands(name, 1)).toEqual(new Map())
       expect(await swap(name, 1)).toBe(true)
       expect(await given().checkpoint(name, 1, 'live')).toBe('10')
       expect(await labelOf(keyOf(row))).toBe('first')

@@ -166,6 +166,17 @@ describe('an alert of a quota', () => {
     expect(toldBy(...full, a.hold('h2', 50n, at(day)))).toEqual(['org spend 50'])
   })
 
+  test('comes again in the next window though another limit was told of first', () => {
+    const limits = a.setLimits([daily(100), daily(50, { scope: 'user' })])
+    const first = [...rich, limits, { ...a.hold('h1', 50n), userId: 'ada' }, a.settle('h1')]
+    const second = [...first, a.hold('h2', 50n, at(day))]
+    expect(toldBy(...second)).toEqual(['org spend 50'])
+    expect(toldBy(...second, { ...a.hold('h3', 50n, at(day)), userId: 'ada' })).toEqual([
+      ...['org spend 80', 'org spend 100'],
+      ...['ada spend 50', 'ada spend 80', 'ada spend 100'],
+    ])
+  })
+
   test('comes when a call costs more than was held', () => {
     const held = [...limited, a.hold('h1', 40n)]
     expect(toldBy(...held, use('u1', 40n))).toEqual([])

@@ -10,10 +10,10 @@ async function given() {
   const signals = new MemorySignals(new MemoryBus())
   const clock = new SimulatedClock()
   const read = { posted: '10', isAway: false, held: [] as (() => void)[], isHeld: false }
-  const sql = async () => {
+  const sql = async (_name: string, _text: string, [orgIds]: [readonly string[]]) => {
     if (read.isAway) throw new Error('the database is away')
     const row = {
-      orgId: 'acme',
+      orgId: orgIds.at(-1),
       available: read.posted,
       held: '0',
       posted: read.posted,
@@ -27,7 +27,7 @@ async function given() {
   await channels.open()
   const heard: string[] = []
   const leave = await channels.watch('acme', ({ posted }) => heard.push(posted))
-  const signal = () => signals.publish('balance_updates', { orgIds: ['acme'] })
+  const signal = (orgId = 'acme') => signals.publish('balance_updates', { orgIds: [orgId] })
   return { channels, clock, read, heard, leave, signal }
 }
 
@@ -74,6 +74,29 @@ test('a balance whose signal was lost, or that could not be read, is told later'
   await clock.advance(5_000)
   await channels.close()
   expect(heard).toEqual(['7', '3'])
+})
+
+test('an org hears of its own balance only', async () => {
+  const { channels, clock, read, heard, signal } = await given()
+  const others: string[] = []
+  await channels.watch('globex', ({ posted }) => others.push(posted))
+  read.posted = '7'
+  await signal('globex')
+  await clock.advance(0)
+  await channels.close()
+  expect([heard, others]).toEqual([[], ['7']])
+})
+
+test('who has left takes nothing from those who stay', async () => {
+  const { channels, clock, read, heard, leave, signal } = await given()
+  const stays: string[] = []
+  await channels.watch('acme', ({ posted }) => stays.push(posted))
+  leave()
+  read.posted = '7'
+  await signal()
+  await clock.advance(0)
+  await channels.close()
+  expect([heard, stays]).toEqual([[], ['7']])
 })
 
 test('who has left hears nothing more', async () => {
