@@ -35,7 +35,12 @@ async function given() {
   const clock = new SimulatedClock()
   /** What the read model knows of each job. */
   const statuses: { jobId: string; orgId: string; revision: number }[] = []
-  const sql = (name: string) => Promise.resolve(name === 'revisions-since' ? statuses : [])
+  /** The same of those that are asked for by name. */
+  const moved: { jobId: string; revision: number }[] = []
+  const sql = async (name: string) => {
+    if (name === 'revisions-of-jobs') return moved
+    return name === 'revisions-since' ? statuses : []
+  }
   const runtime = { signals, store, log, config, sql, clock }
   const channels = new OrgChannels(runtime as unknown as Runtime)
   await channels.open()
@@ -57,7 +62,7 @@ async function given() {
     signals.publish('job_updates', { jobs: [{ jobId, orgId, from, revision }] })
   const until = (revisions: readonly number[]) =>
     waitFor('the org to hear', () => heard.length >= revisions.length)
-  return { channels, store, heard, append, signal, until, clock, statuses, watch }
+  return { channels, store, heard, append, signal, until, clock, statuses, moved, watch }
 }
 
 test('an org hears each revision once, and none is read twice', async () => {
@@ -166,4 +171,19 @@ test('a transition whose signal was lost is told all the same, once', async () =
   await clock.advance(15_000)
   await channels.close()
   expect(heard).toEqual([0, 1, 2])
+})
+
+test('a job that runs for long is asked for too: its signal may be lost as well', async () => {
+  const { channels, heard, append, signal, until, clock, moved } = await given()
+  await append(NO_STREAM, submitted())
+  await signal(0, 0)
+  await until([0])
+  await clock.advance(60_000)
+  await append(0, started(1))
+  moved.push({ jobId: 'j1', revision: 1 })
+  await clock.advance(5_000)
+  await until([0, 1])
+  await clock.advance(15_000)
+  await channels.close()
+  expect(heard).toEqual([0, 1])
 })

@@ -124,6 +124,17 @@ describe('a job that succeeds', () => {
     const told = heard.map(({ progress }) => Number(progress))
     expect(told).toEqual(told.toSorted((a, b) => a - b))
   })
+
+  test('tells its progress however much others tell of theirs', async () => {
+    const heard = new Map<unknown, number>()
+    await weir.signals.subscribe('job_progress', ({ jobId }) => {
+      heard.set(jobId, (heard.get(jobId) ?? 0) + 1)
+    })
+    weir.startWorker(sandbox)
+    const jobIds = await Promise.all([1, 2, 3].map(() => submit({ steps: 4, stepMs: 1_000 })))
+    for (const jobId of jobIds) await weir.untilEnded(jobId)
+    expect(jobIds.map((jobId) => (heard.get(jobId) ?? 0) >= 3)).toEqual([true, true, true])
+  })
 })
 
 describe('an attempt that fails', () => {

@@ -146,6 +146,18 @@ test('tries by the schedule with the same id, also across restarts, then parks',
   })
 })
 
+test('the time to the next attempt counts from the answer to the last one', async () => {
+  const { transport, answerAll } = patientReceiver()
+  const delivery = newDelivery()
+  await store.enqueue([delivery])
+  startSender(transport)
+  await clock.advance(10 * secondMs)
+  const answeredAt = clock.now()
+  await answerAll(500)
+  const { nextAttemptAtMs } = (await store.find(delivery.deliveryId)) ?? { nextAttemptAtMs: 0 }
+  expect(nextAttemptAtMs - answeredAt).toBe(5 * secondMs)
+})
+
 test('410 parks at the first attempt', async () => {
   const transport = new MemoryWebhookTransport(() => answered(410))
   const delivery = newDelivery()
