@@ -11,7 +11,7 @@ type Listener = (balance: Balance) => void
 
 type Channel = {
   readonly listeners: Set<Listener>
-  /** The balance that was told last, or where the listeners began; as text. */
+  /** The balance that was told last, or where the listeners began, as text; null before that. */
   told: string | null
   /** One read at a time, so that an older balance never follows a newer one. */
   reading: Promise<void> | null
@@ -104,11 +104,10 @@ export class BalanceChannels {
   }
 }
 
-/** The first balance that is read is where the listeners begin; it is not told. */
+/** The first thing that is read is where the listeners begin; it is not told. */
 function tell(channel: Channel, balance: Balance | null): void {
-  if (!balance) return
   const text = JSON.stringify(balance)
   const hasMoved = channel.told !== null && channel.told !== text
   channel.told = text
-  if (hasMoved) for (const listener of channel.listeners) listener(balance)
+  if (hasMoved && balance) for (const listener of channel.listeners) listener(balance)
 }

@@ -6,12 +6,13 @@ import { BalanceChannels } from '../../../src/realtime/balance-channels.ts'
 import type { Runtime } from '../../../src/runtime.ts'
 
 /** Channels over one balance; reads wait for `answer` while they are held. */
-async function given() {
+async function given(isKnown = true) {
   const signals = new MemorySignals(new MemoryBus())
   const clock = new SimulatedClock()
-  const read = { posted: '10', isAway: false, held: [] as (() => void)[], isHeld: false }
+  const read = { posted: '10', isAway: false, isKnown, held: [] as (() => void)[], isHeld: false }
   const sql = async (_name: string, _text: string, [orgIds]: [readonly string[]]) => {
     if (read.isAway) throw new Error('the database is away')
+    if (!read.isKnown) return []
     const row = {
       orgId: orgIds.at(-1),
       available: read.posted,
@@ -85,6 +86,15 @@ test('an org hears of its own balance only', async () => {
   await clock.advance(0)
   await channels.close()
   expect([heard, others]).toEqual([[], ['7']])
+})
+
+test('the first balance of an org that was not known yet is told', async () => {
+  const { channels, clock, read, heard, signal } = await given(false)
+  read.isKnown = true
+  await signal()
+  await clock.advance(0)
+  await channels.close()
+  expect(heard).toEqual(['10'])
 })
 
 test('who has left takes nothing from those who stay', async () => {
