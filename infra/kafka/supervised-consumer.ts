@@ -52,15 +52,15 @@ export type SupervisedConsumerOptions = {
 export class SupervisedConsumer {
   readonly #options: SupervisedConsumerOptions
   readonly #stopping = new AbortController()
-  #running: Promise<void> = Promise.resolve()
+  #running: Promise<unknown> = Promise.resolve()
   #consumer: Consumer | null = null
-  #progressAtMs: number
+  /** Since something was heard of the group. Counted by timers: clocks are set back. */
+  #quietMs = 0
   #goodbyeMs = goodbyeMs
   #unwatch = (): void => undefined
 
   constructor(options: SupervisedConsumerOptions) {
     this.#options = options
-    this.#progressAtMs = options.connection.clock.now()
   }
 
   get consumer(): string {
@@ -69,12 +69,12 @@ export class SupervisedConsumer {
 
   /** When something was heard of the group the last time, ms since the epoch. */
   get progressAtMs(): number {
-    return this.#progressAtMs
+    return this.#options.connection.clock.now() - this.#quietMs
   }
 
   start(): void {
     this.#unwatch = this.#options.connection.watch(this)
-    this.#running = this.#run()
+    this.#running = Promise.all([this.#run(), this.#countQuiet()])
   }
 
   /** Leaves the group; when that takes longer than the limit, without a word. */
@@ -230,7 +230,7 @@ export class SupervisedConsumer {
       await clock.sleep(watchEveryMs, signal)
       // A consumer takes all of its topics when it begins.
       if (topicsThere < topics.length && (await this.#countTopics()) > topicsThere) return
-      if (clock.now() - this.#progressAtMs < stalledMs) continue
+      if (this.#quietMs < stalledMs) continue
       report('warn', { loop: name }, 'Kafka consumer stands still: it is replaced')
       return
     }
@@ -242,8 +242,16 @@ export class SupervisedConsumer {
     return (await connection.availableTopics(topics).catch(() => [])).length
   }
 
+  async #countQuiet(): Promise<void> {
+    const { signal } = this.#stopping
+    while (!signal.aborted) {
+      await this.#options.connection.clock.sleep(watchEveryMs, signal)
+      this.#quietMs += watchEveryMs
+    }
+  }
+
   #moved(): void {
-    this.#progressAtMs = this.#options.connection.clock.now()
+    this.#quietMs = 0
   }
 }
 
