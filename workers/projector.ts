@@ -1,5 +1,5 @@
 import type { Recorded } from '../domain/catalog.ts'
-import type { Clock } from '../domain/ports/clock.ts'
+import { type Clock, isRecent } from '../domain/ports/clock.ts'
 import type { EventFeed, FeedPage } from '../domain/ports/event-feed.ts'
 import { CheckpointMoved } from '../domain/ports/read-model-store.ts'
 import type { ReadModelStore, TableChange } from '../domain/ports/read-model-store.ts'
@@ -147,7 +147,8 @@ class Checkpoints {
   /** Stores what was passed over, once nothing has come for a while. */
   async storePassedOver(): Promise<void> {
     const { clock } = this.#options
-    if (this.#passedOverAt === null || clock.now() < this.#passedOverAt + unstoredMs) return
+    if (this.#passedOverAt === null) return
+    if (isRecent(this.#passedOverAt, clock.now(), unstoredMs)) return
     const all = [...(await this.stands())]
     const unstored = all.filter(([, { read, stored }]) => read !== stored)
     if (unstored.length > 0) await this.#store(new Map(unstored), [])

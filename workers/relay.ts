@@ -1,5 +1,5 @@
 import { untilAborted } from '../domain/until-aborted.ts'
-import type { Clock } from '../domain/ports/clock.ts'
+import { type Clock, isRecent } from '../domain/ports/clock.ts'
 import type { EventFeed, FeedPage } from '../domain/ports/event-feed.ts'
 import type { EventPublisher, Publication } from '../domain/ports/event-publisher.ts'
 import type { RelayCheckpoint, RelayStand } from '../domain/ports/relay-checkpoint.ts'
@@ -111,7 +111,7 @@ export class Relay {
 
   async #carry(held: Held): Promise<Turn> {
     const { feed, clock } = this.#options
-    const isKept = clock.now() - held.keptAt < keepEveryMs
+    const isKept = isRecent(held.keptAt, clock.now(), keepEveryMs)
     if (!isKept && !(await this.#keep(held))) return 'idle'
     const from = held.stand.position ?? feed.start
     const page = await (held.next ?? feed.readPage(from, pageEventsMax))

@@ -1,7 +1,7 @@
 import type { Pipelines } from '../domain/aggregates.ts'
 import type { Recorded } from '../domain/catalog.ts'
 import type { JobEvent } from '../domain/job/job-events.ts'
-import type { Clock } from '../domain/ports/clock.ts'
+import { type Clock, isRecent } from '../domain/ports/clock.ts'
 import type { EventFeed } from '../domain/ports/event-feed.ts'
 import type { Ids } from '../domain/ports/ids.ts'
 import { CheckpointMoved } from '../domain/ports/read-model-store.ts'
@@ -41,7 +41,7 @@ export function settlement(options: SettlementOptions): Loop {
   const { name, version } = checkpoint
   const ends = new UnsettledEnds()
   let stands: Stands | null = null
-  let storedAt = 0
+  let storedAt = -Infinity
 
   const settle = async (event: JobEnd): Promise<void> => {
     const { orgId, correlationId, traceparent } = event.meta
@@ -55,7 +55,7 @@ export function settlement(options: SettlementOptions): Loop {
 
   const storeStand = async (moving: Stands): Promise<void> => {
     const to = ends.since() ?? moving.read
-    if (to === moving.stored || clock.now() < storedAt + storeEveryMs) return
+    if (to === moving.stored || isRecent(storedAt, clock.now(), storeEveryMs)) return
     await store.commit([{ name, version, from: moving.stored, to }], [], 'live')
     moving.stored = to
     storedAt = clock.now()
@@ -95,16 +95,23 @@ export function settlement(options: SettlementOptions): Loop {
 /** Where the stored checkpoint stands, and how far the log was read. */
 type Stands = { stored: string | null; read: string }
 
+type UnsettledEnd = {
+  readonly event: JobEnd
+  /** ms since the epoch. */
+  readonly seenAt: number
+  /** Where the page of the event begins. */
+  readonly from: string
+}
+
 /** Ends of jobs whose settling was not seen yet, in the order of the log. */
 class UnsettledEnds {
-  readonly #ends = new Map<string, { readonly event: JobEnd; dueAt: number; from: string }>()
+  readonly #ends = new Map<string, UnsettledEnd>()
 
   /** @param from where the page of the event begins */
   see(event: Recorded, from: string, now: number): void {
     if (event.type === 'HoldSettled') this.settled(event.data.holdId)
     if (!isJobEnd(event)) return
-    const dueAt = event.meta.actor === 'worker' ? now + workerGraceMs : now
-    this.#ends.set(event.data.holdId, { event, dueAt, from })
+    this.#ends.set(event.data.holdId, { event, seenAt: now, from })
   }
 
   settled(holdId: string): void {
@@ -113,7 +120,9 @@ class UnsettledEnds {
 
   /** Those that are to be settled here, at that time in ms since the epoch. */
   due(now: number): readonly JobEnd[] {
-    return [...this.#ends.values()].filter(({ dueAt }) => dueAt <= now).map(({ event }) => event)
+    const isDue = ({ event, seenAt }: UnsettledEnd): boolean =>
+      event.meta.actor !== 'worker' || !isRecent(seenAt, now, workerGraceMs)
+    return [...this.#ends.values()].filter(isDue).map(({ event }) => event)
   }
 
   /** Where the oldest one will be found again; null when there is none. */

@@ -1,14 +1,24 @@
 import { expect, test } from '@jest/globals'
 import { accountStream } from '../../../domain/account/account.ts'
+import { jobStream } from '../../../domain/job/job.ts'
 import { MemoryBus } from '../../../infra/memory/bus.ts'
+import { MemoryEventFeed } from '../../../infra/memory/event-feed.ts'
+import { MemoryEventPublisher, MemoryTopic } from '../../../infra/memory/event-publisher.ts'
 import { MemoryHoldWatch } from '../../../infra/memory/hold-watch.ts'
+import { MemoryRelayCheckpoint } from '../../../infra/memory/relay-checkpoint.ts'
 import { MemorySignals } from '../../../infra/memory/signals.ts'
+import { SimulatedClock } from '../../../infra/simulated/clock.ts'
+import { usage } from '../../../projections/usage.ts'
 import { openProjectorMetrics } from '../../../src/metrics/projector.ts'
 import { Series } from '../../../src/metrics/registry.ts'
 import { Gathering } from '../../../workers/gathering.ts'
 import { ProgressTeller } from '../../../workers/progress.ts'
 import { ProviderTurns } from '../../../workers/provider-turns.ts'
+import { projector } from '../../../workers/projector.ts'
+import { Relay } from '../../../workers/relay.ts'
 import { Rescuer } from '../../../workers/rescuer.ts'
+import { settlement } from '../../../workers/settlement.ts'
+import * as job from '../../support/job-history.ts'
 import { MemoryWeir } from '../../support/memory-weir.ts'
 import { AdjustedClock } from '../../support/adjusted-clock.ts'
 
@@ -104,4 +114,66 @@ test('limits of a provider are looked at anew though the clock was set back', as
   clock.setBack(hourMs)
   await turns.wait('acme', 'sandbox', signal)
   await expect(turns.wait('acme', 'sandbox', signal)).rejects.toThrow('no room yet')
+})
+
+test('a hold that its worker left is settled though the clock was set back', async () => {
+  const weir = await new MemoryWeir().open()
+  const { pipelines, readModels: store, log, ids, report } = weir
+  const clock = new AdjustedClock()
+  const loop = settlement({
+    ...{ feed: new MemoryEventFeed(log, clock), store, pipelines, clock, ids, report },
+  })
+  loop.start()
+  await clock.advance(2_000)
+  const jobId = await weir.submit('sandbox.run')
+  for (const command of [job.start(1), job.succeed(1)]) {
+    await pipelines.jobs.handle(jobStream(jobId), command, weir.context('acme', 'worker'))
+  }
+  await clock.advance(0)
+  expect((await weir.account()).held).toBeGreaterThan(0n)
+  clock.setBack(hourMs)
+  await clock.advance(3_000)
+  expect((await weir.account()).held).toBe(0n)
+  expect(await store.checkpoint('settlement', 1, 'live')).toBe(String(log.events.length))
+  const stopped = loop.stop(AbortSignal.abort())
+  await clock.advance(1_000)
+  await stopped
+})
+
+test('a read model that passed over events says so though the clock was set back', async () => {
+  const { readModels: store, log, report } = await new MemoryWeir().open()
+  const clock = new AdjustedClock()
+  const loop = projector({
+    ...{ feed: new MemoryEventFeed(log, clock), store, projections: [usage], clock, report },
+    committed: () => undefined,
+  })
+  loop.start()
+  await clock.advance(0)
+  clock.setBack(hourMs)
+  await clock.advance(1_000)
+  const { name, version } = usage
+  expect(await store.checkpoint(name, version, 'live')).toBe(String(log.events.length))
+  const stopped = loop.stop(AbortSignal.abort())
+  await clock.advance(1_000)
+  await stopped
+})
+
+test('a relay keeps its lease though its clock was set back', async () => {
+  const { log, report } = await new MemoryWeir().open()
+  const clock = new AdjustedClock()
+  const storeClock = new SimulatedClock()
+  const checkpoint = new MemoryRelayCheckpoint(storeClock)
+  const publisher = new MemoryEventPublisher(new MemoryTopic())
+  const feed = new MemoryEventFeed(log, clock)
+  const loop = new Relay({ feed, publisher, checkpoint, clock, owner: 'a', report }).loop()
+  loop.start()
+  await clock.advance(1_000)
+  clock.setBack(hourMs)
+  for (let s = 0; s < 30; s += 1) {
+    await Promise.all([clock.advance(1_000), storeClock.advance(1_000)])
+  }
+  expect(await checkpoint.acquire({ owner: 'b', leaseMs: 1_000 })).toBeNull()
+  const stopped = loop.stop(AbortSignal.abort())
+  await clock.advance(1_000)
+  await stopped
 })
