@@ -26,6 +26,8 @@ const leaseMs = 15_000
 const keepEveryMs = 5_000
 /** How often a waiting relay looks whether the lease is free, ms. */
 const acquireEveryMs = 2_000
+/** How often a relay with many events before it says how far it is, ms. */
+const tellEveryMs = 10_000
 
 export type RelayOptions = {
   readonly feed: EventFeed
@@ -42,6 +44,10 @@ type Held = {
   readonly publication: Publication
   stand: RelayStand
   keptAt: number
+  /** When it took over, or said how far it is, ms since the epoch. */
+  toldAt: number
+  /** Since it took over. */
+  published: number
   /** The next page, read while the last one was being published. */
   next: Promise<FeedPage> | null
 }
@@ -84,7 +90,7 @@ export class Relay {
   }
 
   async #acquire(signal: AbortSignal): Promise<Held | null> {
-    const { feed, publisher, checkpoint, owner, report } = this.#options
+    const { feed, publisher, checkpoint, clock, owner, report } = this.#options
     const lease = await checkpoint.acquire({ owner, leaseMs })
     if (!lease) return null
     const { epoch, stand } = lease
@@ -102,7 +108,8 @@ export class Relay {
         return null
       }
       report('info', { epoch, position: stand.position }, 'relay took over')
-      return { epoch, publication, stand, keptAt: Number.NEGATIVE_INFINITY, next: null }
+      const times = { keptAt: Number.NEGATIVE_INFINITY, toldAt: clock.now() }
+      return { epoch, publication, stand, ...times, published: 0, next: null }
     } catch (error) {
       await checkpoint.release(epoch)
       throw error
@@ -119,7 +126,21 @@ export class Relay {
     if (page.events.length === 0) return 'idle'
     if (page.events.length === pageEventsMax) held.next = this.#readAhead(page.position)
     const mark = await held.publication.publish(page.events, held.stand.mark)
+    this.#count(held, page)
     return (await this.#move(held, { position: page.position, mark })) ? 'busy' : 'idle'
+  }
+
+  /** After Kafka has lost what it had, those who follow the log there hear nothing new for long. */
+  #count(held: Held, { events, position }: FeedPage): void {
+    const { clock, report } = this.#options
+    held.published += events.length
+    const now = clock.now()
+    if (events.length < pageEventsMax) held.toldAt = now
+    if (isRecent(held.toldAt, now, tellEveryMs)) return
+    held.toldAt = now
+    const { epoch, published } = held
+    const recordedAt = events.at(-1)?.recordedAt
+    report('info', { epoch, published, position, recordedAt }, 'relay publishes what is behind')
   }
 
   /** Looks whether all is as the checkpoint says, and extends the lease. */
@@ -168,12 +189,22 @@ export class Relay {
   }
 }
 
+/** How far the relay is behind the log. */
+export type RelayLag = {
+  /** Not published yet, as far as they are counted. */
+  readonly events: number
+  /** Age of the oldest of them; 0 when there is none. */
+  readonly oldestMs: number
+}
+
 /** Events that are not published yet; more than `limit` are not counted. */
 export async function relayLag(
-  { feed, checkpoint }: Pick<RelayOptions, 'feed' | 'checkpoint'>,
+  { feed, checkpoint, clock }: Pick<RelayOptions, 'feed' | 'checkpoint' | 'clock'>,
   limit: number,
-): Promise<number> {
+): Promise<RelayLag> {
   const { position } = await checkpoint.stand()
   const { events } = await feed.readPage(position ?? feed.start, limit)
-  return events.length
+  const [oldest] = events
+  const oldestMs = oldest ? Math.max(0, clock.now() - Date.parse(oldest.recordedAt)) : 0
+  return { events: events.length, oldestMs }
 }

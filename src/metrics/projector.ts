@@ -68,6 +68,10 @@ function watchStand(series: Series, options: ProjectorMetricsOptions): void {
 
 function watchCarriage(series: Series, read: () => Promise<Carriage>): void {
   const lag = series.gauge('weir_relay_lag_events', 'Events that are not published to Kafka yet.')
+  const lagSeconds = series.gauge(
+    'weir_relay_lag_seconds',
+    'Age of the oldest event that is not published to Kafka yet.',
+  )
   const deadLetters = series.gauge(
     'weir_dead_letters',
     'Records that could not be read and were put aside, since the process began.',
@@ -79,7 +83,8 @@ function watchCarriage(series: Series, read: () => Promise<Carriage>): void {
   )
   series.refresh(async () => {
     const carriage = await read()
-    lag(carriage.relayLag)
+    lag(carriage.relayLag.events)
+    lagSeconds(carriage.relayLag.oldestMs / 1_000)
     deadLetters(carriage.deadLetters)
     for (const { consumer, progressAtMs } of carriage.consumers) {
       progress(progressAtMs / 1_000, { consumer })

@@ -67,7 +67,7 @@ export function openCluster(config: Config, name: string, watch: ProfileWatch): 
     },
     forgetCarried: () => kafka.empty(kafka.topics.events),
     carriage: async () => ({
-      relayLag: await relayLag({ feed: newFeed(), checkpoint }, relayLagMax),
+      relayLag: await relayLag({ feed: newFeed(), checkpoint, clock }, relayLagMax),
       consumers: kafka.progress(),
       deadLetters: deadLetters.count,
     }),

@@ -16,6 +16,7 @@ import type { ReadModelStore } from '../../domain/ports/read-model-store.ts'
 import type { Signals } from '../../domain/ports/signals.ts'
 import type { WebhookTransport } from '../../domain/ports/webhook-transport.ts'
 import type { Loop, LoopReport } from '../../workers/loop.ts'
+import type { RelayLag } from '../../workers/relay.ts'
 import type { Download } from '../../workers/open-input.ts'
 import type { Config } from '../config.ts'
 import type { ServedObjectStore } from '../http/objects.ts'
@@ -66,8 +67,7 @@ export type Profile = {
 
 /** How the log gets from the event store to those who follow it. */
 export type Carriage = {
-  /** Events that are not published yet, as far as they are counted. */
-  readonly relayLag: number
+  readonly relayLag: RelayLag
   /** What this process consumes, and when it moved on last. */
   readonly consumers: readonly { readonly consumer: string; readonly progressAtMs: number }[]
   /** Records that could not be read, since this process began. */

@@ -61,17 +61,31 @@ describe('a relay', () => {
     expectWhole()
   })
 
-  test('tells how many events are not published yet', async () => {
-    const { checkpoint } = world
-    const lag = (): Promise<number> => relayLag({ feed: world.newFeed(), checkpoint }, 2_000)
+  test('tells how many events are not published yet, and for how long', async () => {
+    const { checkpoint, clock } = world
+    const lag = () => relayLag({ feed: world.newFeed(), checkpoint, clock }, 2_000)
     world.append(2_500)
-    expect(await lag()).toBe(2_000)
+    await world.pass(9)
+    expect(await lag()).toEqual({ events: 2_000, oldestMs: 9_000 })
     world.startRelay()
     await world.pass(1)
-    expect(await lag()).toBe(0)
+    expect(await lag()).toEqual({ events: 0, oldestMs: 0 })
     await world.stop()
     world.append(7)
-    expect(await lag()).toBe(7)
+    expect(await lag()).toMatchObject({ events: 7 })
+  })
+
+  test('says how far it is while it publishes the log once more', async () => {
+    const life = new Life()
+    life.before = ({ method }) => (method === 'publish' ? world.clock.sleep(1_000) : null)
+    world.append(25_500)
+    world.startRelay(life)
+    await world.pass(60)
+    world.append(5)
+    await world.pass(5)
+    const twice = Array.from({ length: 2 }, () => 'relay publishes what is behind')
+    expect(world.told).toEqual(['relay took over', ...twice])
+    expectWhole()
   })
 
   test('starts from the checkpoint after any error', async () => {
