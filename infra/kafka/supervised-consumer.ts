@@ -229,7 +229,7 @@ export class SupervisedConsumer {
     while (!signal.aborted) {
       await clock.sleep(watchEveryMs, signal)
       // A consumer takes all of its topics when it begins.
-      if (topicsThere < topics.length && (await this.#countTopics()) > topicsThere) return
+      if (topicsThere < topics.length && (await this.#countTopics(signal)) > topicsThere) return
       if (this.#quietMs < stalledMs) continue
       report('warn', { loop: name }, 'Kafka consumer stands still: it is replaced')
       return
@@ -237,9 +237,10 @@ export class SupervisedConsumer {
   }
 
   /** Topics that are there; those that were missing are looked for from time to time. */
-  async #countTopics(): Promise<number> {
+  async #countTopics(signal: AbortSignal): Promise<number> {
     const { connection, topics } = this.#options
-    return (await connection.availableTopics(topics).catch(() => [])).length
+    const looking = connection.availableTopics(topics).catch(() => [])
+    return (await untilAborted(looking, signal))?.length ?? 0
   }
 
   async #countQuiet(): Promise<void> {
