@@ -118,7 +118,8 @@ export class S3ObjectStore extends ObjectStore {
       Key: objectName(key),
       ResponseContentDisposition: contentDisposition(downloadName ?? null),
     })
-    const url = await getSignedUrl(this.#signer, command, this.#validUntil(expiresAt))
+    const signing = getSignedUrl(this.#signer, command, this.#validUntil(expiresAt))
+    const url = await orSentence(`sign ${key}`, signing)
     return { url, method: 'GET', headers: {} }
   }
 
@@ -132,10 +133,11 @@ export class S3ObjectStore extends ObjectStore {
     })
     // Whatever of these the client sends otherwise than it was granted, the signature is wrong.
     const signed = ['host', 'content-type', 'content-length', 'if-none-match']
-    const url = await getSignedUrl(this.#signer, command, {
+    const signing = getSignedUrl(this.#signer, command, {
       ...this.#validUntil(grant.expiresAt),
       signableHeaders: new Set(signed),
     })
+    const url = await orSentence(`sign ${grant.key}`, signing)
     // The length is not among them: every client sends it by itself, and browsers insist on that.
     const headers = { 'content-type': grant.contentType, 'if-none-match': '*' }
     return { url, method: 'PUT', headers }
