@@ -9,6 +9,7 @@ import { isoTime } from '../domain/ports/clock.ts'
 import type { Clock } from '../domain/ports/clock.ts'
 import type { Ids } from '../domain/ports/ids.ts'
 import type { Lease } from '../domain/ports/lease-store.ts'
+import { EngineRefusal } from '../domain/ports/engine-refusal.ts'
 import { ObjectStoreUnavailable } from '../domain/ports/object-store.ts'
 import type { ObjectStore } from '../domain/ports/object-store.ts'
 import type { CallContext, CallOutcome, HandlerContext, JobOutcome } from './handlers/handler.ts'
@@ -54,6 +55,8 @@ export type AttemptObserver = {
   readonly called: (call: ProviderCall, outcome: 'ok' | 'error', ms: number) => void
   /** A write was refused: somebody else has the job by now. */
   readonly fenced?: () => void
+  /** The attempt ended with an error of our inside, which customers do not read. */
+  readonly met?: (error: unknown, lease: Lease) => void
 }
 
 /** Base of the back-off between attempts, ms; doubled with each failure. */
@@ -217,6 +220,8 @@ export class JobAttempt {
     if (reason === 'shutdown') {
       return this.#handle({ ...end, reason: 'shutdown', error: null, runAt: at })
     }
+    const isTold = error instanceof JobError || error instanceof Postponed
+    if (!isTold) this.#ports.observer.met?.(error, this.#lease)
     const resumeAt = this.#resumeAt(error)
     if (resumeAt !== null) {
       const runAt = isoTime(resumeAt)
@@ -235,8 +240,10 @@ export class JobAttempt {
   /** When the job can go on, ms since the epoch, if it is only held up; null when it has failed. */
   #resumeAt(error: unknown): number | null {
     if (error instanceof Postponed) return error.until
-    // Its result waits for the store as long as the store is away, and costs no attempt.
-    if (!(error instanceof ObjectStoreUnavailable)) return null
+    // Its result waits for the store as long as that is away, or does not let us in because keys
+    // were changed or clocks are wrong: none of it is the job's fault, nor costs it an attempt.
+    const isHeldUp = error instanceof ObjectStoreUnavailable || error instanceof EngineRefusal
+    if (!isHeldUp) return null
     return this.#ports.clock.now() + this.#retryDelay(this.#job.attempt - 1)
   }
 

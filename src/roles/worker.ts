@@ -32,7 +32,12 @@ export async function startWorker(parts: RoleParts): Promise<RunningRole> {
     leaseMs: config.leaseMs,
     progress: new ProgressTeller(signals, clock),
     turns: new ProviderTurns(profile),
-    observer: { called: counters.providerCalled, fenced: counters.fenced },
+    observer: {
+      ...{ called: counters.providerCalled, fenced: counters.fenced },
+      met: (error, { jobId, epoch }) => {
+        log.error({ err: error, workerId, jobId, epoch }, 'attempt met an error')
+      },
+    },
     report: (level, fields, message) => log[level]({ workerId, ...fields }, message),
     attempted: (attempt) => {
       counters.attempted(attempt)

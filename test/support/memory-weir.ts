@@ -99,6 +99,8 @@ export class MemoryWeir {
   readonly pipelines = this.#pipelines(new Life())
   /** What loops told beyond `info`. */
   readonly told: Told[] = []
+  /** Errors of our inside that attempts ended with. */
+  readonly met: unknown[] = []
   readonly #started: { readonly loop: Loop; readonly life: Life }[] = []
 
   readonly report: LoopReport = (level, fields, message) => {
@@ -256,7 +258,7 @@ export class MemoryWeir {
       download: () => Promise.reject(new Error('there is no network')),
       progress: new ProgressTeller(signals, clock),
       turns: new ProviderTurns({ pipelines, clock, ids, limits: this.limits }),
-      observer: { called: () => undefined },
+      observer: { called: () => undefined, met: (error) => void this.met.push(error) },
       report: (...told) => (life.isOver ? undefined : report(...told)),
       attempted: (attempt) => void attempts.push(attempt),
     })

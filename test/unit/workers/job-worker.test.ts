@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { EngineRefusal } from '../../../domain/ports/engine-refusal.ts'
 import { ObjectStoreUnavailable } from '../../../domain/ports/object-store.ts'
 import type { HandlerContext } from '../../../workers/handlers/handler.ts'
 import { AttemptStopped } from '../../../workers/job-attempt.ts'
@@ -158,11 +159,13 @@ describe('an attempt that fails', () => {
     })
   })
 
-  test('for want of the object store waits for it, and uses up no attempt', async () => {
+  test.each<[string, Error]>([
+    ['away', new ObjectStoreUnavailable('it does not answer')],
+    ['closed to us', new EngineRefusal('the key was changed')],
+  ])('while the object store is %s waits for it, and uses up no attempt', async (_, error) => {
     const put = weir.objects.put.bind(weir.objects)
     let isAway = true
-    weir.objects.put = (...args) =>
-      isAway ? Promise.reject(new ObjectStoreUnavailable('away')) : put(...args)
+    weir.objects.put = (...args) => (isAway ? Promise.reject(error) : put(...args))
     weir.startWorker(sandbox)
     const jobId = await submit({ steps: 1 }, { attemptsMax: 2 })
     await weir.pass(120)
@@ -170,6 +173,8 @@ describe('an attempt that fails', () => {
     isAway = false
     const job = await weir.untilEnded(jobId)
     expect(job).toMatchObject({ status: 'succeeded', failures: 0 })
+    expect(weir.met.length).toBe(job.attempt - 1)
+    expect(new Set(weir.met)).toEqual(new Set([error]))
     expect(job.attempt).toBeGreaterThan(5)
     expect(job.attempt).toBeLessThan(12)
     expect(called()).toBe(1)
@@ -193,7 +198,7 @@ describe('an attempt that fails', () => {
     expect((await weir.account()).held).toBe(0n)
   })
 
-  test('says nothing of our inside', async () => {
+  test('says nothing of our inside to customers, and the cause to operators', async () => {
     const broken = jobTypeThat('test.break', () => {
       throw new TypeError('password is hunter2')
     })
@@ -201,6 +206,7 @@ describe('an attempt that fails', () => {
     const { error } = await weir.untilEnded(await weir.submit('test.break', { attemptsMax: 1 }))
     const message = 'The job met an unexpected error.'
     expect(error).toEqual({ code: 'internal', message, retryable: true })
+    expect(weir.met.map(String)).toEqual(['TypeError: password is hunter2'])
   })
 
   test('after its call was paid pays it once, when the call has the same number', async () => {
