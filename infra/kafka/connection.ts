@@ -162,9 +162,10 @@ export class KafkaConnection {
     const present = new Set(await admin.listTopics())
     const missing = plans.filter(({ topic }) => !present.has(topic))
     const refusals = missing.length > 0 ? await createTopics(admin, missing) : []
-    for (const { topic, reason } of refusals) {
-      this.report('warn', { topic, error: reason }, 'a topic of Kafka could not be made')
-      this.#refused.set(topic, this.clock.now())
+    for (const { topic, message, retriable } of refusals) {
+      this.report('warn', { topic, error: message }, 'a topic of Kafka could not be made')
+      // A controller that moves, or is slow, may make it the next time.
+      if (!retriable) this.#refused.set(topic, this.clock.now())
     }
     const refused = new Set(refusals.map(({ topic }) => topic))
     const there = plans.map(({ topic }) => topic).filter((topic) => !refused.has(topic))
@@ -233,11 +234,15 @@ async function createTopics(admin: Admin, plans: readonly TopicPlan[]) {
     return []
   } catch (error) {
     if (!(error instanceof KafkaJSAggregateError)) throw error
-    return error.errors.filter(isRefusal).map(({ topic, message }) => ({ topic, reason: message }))
+    return error.errors.filter(isRefusal)
   }
 }
 
-type Refusal = Error & { readonly topic: string; readonly type: string }
+type Refusal = Error & {
+  readonly topic: string
+  readonly type: string
+  readonly retriable: boolean
+}
 
 function isRefusal(error: Error | string): error is Refusal {
   if (!(error instanceof Error) || !('topic' in error) || !('type' in error)) return false
