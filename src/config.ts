@@ -40,6 +40,8 @@ export interface Config {
   readonly logLevel: LogLevel
   /** Where each role keeps its log; absent: stdout. */
   readonly logFolder: string | undefined
+  /** Days for which delivered webhooks are kept; 0: for ever. */
+  readonly webhookRetentionDays: number
   readonly workerConcurrency: number
   readonly leaseMs: number
   readonly drainMs: number
@@ -89,6 +91,7 @@ export function readConfig(environment: Environment = process.env): Config {
       read.parsed('WEIR_SECRET_KEY_FILE', readSecretKeyFile),
     logLevel: read.parsed('WEIR_LOG_LEVEL', parseLogLevel) ?? 'info',
     logFolder: logFolderOf(read.text('WEIR_LOG_FOLDER', logsByDefault)),
+    webhookRetentionDays: read.integer('WEIR_WEBHOOK_RETENTION_DAYS', 30, { min: 0, max: 36_500 }),
     workerConcurrency: read.integer('WEIR_WORKER_CONCURRENCY', 100, { min: 1, max: 10_000 }),
     leaseMs: read.integer('WEIR_LEASE_MS', 15_000, { min: 100, max: 3_600_000 }),
     isTracingOn: hasTraceEndpoint((name, otherwise) => read.text(name, otherwise)),
@@ -136,6 +139,11 @@ export function metricsPortOf(config: Config, role: Role): number {
   return config.metricsPort + roles.indexOf(role)
 }
 
+/** How long delivered webhooks are kept, ms; null for ever. */
+export function webhooksKeptMs({ webhookRetentionDays: days }: Config): number | null {
+  return days === 0 ? null : days * 86_400_000
+}
+
 /** The base URL under which programs on this machine reach the api. */
 export function localUrl(host: string, port: number): string {
   const reachable = { '0.0.0.0': '127.0.0.1', '::': '[::1]' }[host] ?? host
@@ -165,6 +173,7 @@ export function roleEnvironment(config: Config, role: Role): Record<string, stri
     WEIR_SECRET_KEY: secretKey && Buffer.from(secretKey).toString('base64'),
     WEIR_LOG_LEVEL: config.logLevel,
     WEIR_LOG_FOLDER: config.logFolder ?? 'stdout',
+    WEIR_WEBHOOK_RETENTION_DAYS: String(config.webhookRetentionDays),
     WEIR_WORKER_CONCURRENCY: String(config.workerConcurrency),
     WEIR_LEASE_MS: String(config.leaseMs),
     WEIR_DRAIN_MS: String(config.drainMs),

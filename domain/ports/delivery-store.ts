@@ -120,6 +120,13 @@ export abstract class DeliveryStore {
    * by one. For when somebody else has sent it. Returns how many.
    */
   abstract parkAll(error: string, nowMs: number): Promise<number>
+
+  /**
+   * Forgets deliveries from before `beforeMs` that were taken; what waits or is parked stays.
+   *
+   * @returns how many, `countMax` at most
+   */
+  abstract forget(beforeMs: number, countMax: number): Promise<number>
 }
 
 /** The longest name that the DNS knows has 253 characters; what is behind that spreads nothing. */

@@ -37,6 +37,10 @@ export abstract class IdempotencyStore {
    */
   abstract abandon(scope: string, lockedUntil: number): Promise<void>
 
-  /** Forgets keys older than `before`, ms since the epoch. */
-  abstract forget(before: number): Promise<void>
+  /**
+   * Forgets keys older than `before`, ms since the epoch.
+   *
+   * @returns how many, `countMax` at most
+   */
+  abstract forget(before: number, countMax: number): Promise<number>
 }

@@ -111,6 +111,15 @@ export class MemoryDeliveryStore extends DeliveryStore {
     return waiting.length
   }
 
+  override async forget(beforeMs: number, countMax: number): Promise<number> {
+    const taken = [...this.#rows.values()].filter(
+      ({ status, createdAtMs }) => status === 'delivered' && createdAtMs < beforeMs,
+    )
+    const forgotten = taken.slice(0, countMax)
+    for (const { deliveryId } of forgotten) this.#rows.delete(deliveryId)
+    return forgotten.length
+  }
+
   #held(claimed: ClaimedDelivery): Row | null {
     const row = this.#rows.get(claimed.deliveryId)
     if (row === undefined || row.lockedUntilMs !== claimed.lockedUntilMs) return null

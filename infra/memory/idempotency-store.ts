@@ -42,9 +42,10 @@ export class MemoryIdempotencyStore extends IdempotencyStore {
     if (entry?.answer === null && entry.lockedUntil === lockedUntil) this.#entries.delete(scope)
   }
 
-  override async forget(before: number): Promise<void> {
-    for (const [scope, { createdAt }] of this.#entries) {
-      if (createdAt < before) this.#entries.delete(scope)
-    }
+  override async forget(before: number, countMax: number): Promise<number> {
+    const old = [...this.#entries].filter(([, { createdAt }]) => createdAt < before)
+    const forgotten = old.slice(0, countMax)
+    for (const [scope] of forgotten) this.#entries.delete(scope)
+    return forgotten.length
   }
 }

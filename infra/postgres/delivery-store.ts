@@ -120,6 +120,30 @@ const parkAllSql = `
   SET status = 'parked', locked_until = NULL, last_error = $1, updated_at = $2
   WHERE status = 'pending'`
 
+// $1 before, $2 limit. Org by org along the index of its list, oldest first: an index by age alone
+// would cost every delivery that is written.
+const forgetSql = `
+  WITH RECURSIVE org AS (
+    (SELECT org_id FROM webhook_outbox ORDER BY org_id LIMIT 1)
+    UNION ALL
+    SELECT next.org_id
+    FROM org CROSS JOIN LATERAL (
+      SELECT org_id FROM webhook_outbox WHERE org_id > org.org_id ORDER BY org_id LIMIT 1
+    ) AS next
+  ), old AS (
+    SELECT taken.delivery_id
+    FROM org CROSS JOIN LATERAL (
+      SELECT delivery_id FROM webhook_outbox
+      WHERE org_id = org.org_id AND created_at < $1 AND status = 'delivered'
+      ORDER BY created_at
+      LIMIT $2
+    ) AS taken
+    LIMIT $2
+  )
+  DELETE FROM webhook_outbox AS delivery
+  USING old
+  WHERE delivery.delivery_id = old.delivery_id AND delivery.status = 'delivered'`
+
 type ClaimedRow = {
   delivery_id: string
   org_id: string
@@ -238,6 +262,11 @@ export class PostgresDeliveryStore extends DeliveryStore {
   override async replay(deliveryId: string, nowMs: number): Promise<boolean> {
     const { rowCount } = await this.#pool.query(replaySql, [deliveryId, new Date(nowMs)])
     return rowCount === 1
+  }
+
+  override async forget(beforeMs: number, countMax: number): Promise<number> {
+    const { rowCount } = await this.#pool.query(forgetSql, [new Date(beforeMs), countMax])
+    return rowCount ?? 0
   }
 
   override async parkAll(error: string, nowMs: number): Promise<number> {

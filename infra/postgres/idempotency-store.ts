@@ -79,11 +79,14 @@ export class PostgresIdempotencyStore extends IdempotencyStore {
     })
   }
 
-  override async forget(before: number): Promise<void> {
-    await this.#pool.query({
+  override async forget(before: number, countMax: number): Promise<number> {
+    const { rowCount } = await this.#pool.query({
       name: 'idempotency-forget',
-      text: 'DELETE FROM idempotency_key WHERE created_at < $1',
-      values: [new Date(before)],
+      text: `DELETE FROM idempotency_key WHERE scope = ANY (ARRAY(
+        SELECT scope FROM idempotency_key WHERE created_at < $1 ORDER BY created_at LIMIT $2
+      )) AND created_at < $1`,
+      values: [new Date(before), countMax],
     })
+    return rowCount ?? 0
   }
 }

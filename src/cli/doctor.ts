@@ -3,7 +3,7 @@ import type { Projection } from '../../projections/projection.ts'
 import { projections } from '../../projections/registry.ts'
 import { replayAudit } from '../../workers/audit/replay.ts'
 import { checkInvariants } from '../../workers/invariants.ts'
-import { readConfig } from '../config.ts'
+import { readConfig, webhooksKeptMs } from '../config.ts'
 import type { Config } from '../config.ts'
 import type { ToolDatabase } from '../profiles/tool.ts'
 import { getStand } from '../queries/get-stand.ts'
@@ -101,6 +101,7 @@ async function verify(
   const { newFeed, objects, readModels: store, deliveries, clock, partitions } = database.profile()
   const readModels = {
     ...{ store, deliveries, nowMs: clock.now(), isSending: isRunning },
+    deliveriesKeptMs: webhooksKeptMs(config),
     projections: all(config),
     shareOf: (event: RecordedEvent) => partitions.shareOf(event),
   }

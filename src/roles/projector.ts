@@ -7,15 +7,15 @@ import { webhookOutboxTable } from '../../projections/webhook-outbox.ts'
 import { auditRoots } from '../../workers/audit/root.ts'
 import { endpointDisabler } from '../../workers/disable-endpoint.ts'
 import { Gathering } from '../../workers/gathering.ts'
+import { housekeeping } from '../../workers/housekeeping.ts'
 import type { Loop, LoopReport } from '../../workers/loop.ts'
 import { projector } from '../../workers/projector.ts'
 import { rebuildOutdated } from '../../workers/rebuild.ts'
-import { repeat } from '../../workers/repeat.ts'
 import { Rescuer } from '../../workers/rescuer.ts'
 import { settlement } from '../../workers/settlement.ts'
 import { WebhookSender } from '../../workers/webhook-sender.ts'
+import { webhooksKeptMs } from '../config.ts'
 import type { Log } from '../log.ts'
-import type { Profile } from '../profiles/profile.ts'
 import type { ProjectorMetrics } from '../metrics/projector.ts'
 import { tellSockets, tellWorkers } from './page-signals.ts'
 import {
@@ -25,9 +25,6 @@ import {
   TimedTransport,
 } from './projector-metrics.ts'
 import type { RoleParts, RunningRole } from './role.ts'
-
-const housekeepingMs = 3_600_000
-const idempotencyKeptMs = 24 * 3_600_000
 
 /** Carries the log into read models and reacts to it: settlement, webhooks, rescue. */
 export async function startProjector(parts: RoleParts): Promise<RunningRole> {
@@ -48,7 +45,7 @@ export async function startProjector(parts: RoleParts): Promise<RunningRole> {
     queueLoop(parts, readModels, report),
     settlement({ feed: profile.newFeed(), store, pipelines, clock, ids, report }),
     new Rescuer({ pipelines, leases, holds, clock, ids, report }).loop(),
-    housekeeping(profile, report),
+    housekeeping({ ...profile, deliveriesKeptMs: webhooksKeptMs(profile.config), report }),
     auditRoots({ ...profile, store, projections: readModels, report }),
     sender,
     ...profile.carriers(),
@@ -160,17 +157,4 @@ function logDelivery(log: Log, sent: Sent): void {
     case 'transport_failed':
       return log.error({ err: sent.error, deliveryId: sent.deliveryId }, 'webhook failed')
   }
-}
-
-/** Forgets what is no longer needed. */
-function housekeeping({ clock, idempotency, sweepObjects }: Profile, report: LoopReport): Loop {
-  return repeat({
-    ...{ name: 'housekeeping', clock, report },
-    turn: async () => {
-      await idempotency.forget(clock.now() - idempotencyKeptMs)
-      await sweepObjects()
-      return 'idle'
-    },
-    idle: (signal) => clock.sleep(housekeepingMs, signal),
-  })
 }

@@ -462,6 +462,27 @@ function replays(given: () => DeliveryStore): void {
     })
   })
 
+  describe('forgetting', () => {
+    test('ends with what was taken before a time, of every org, in batches', async () => {
+      const nowMs = newDay()
+      const times = [nowMs, nowMs + 1, nowMs + 2, nowMs + 3, nowMs + 9]
+      const endings = [delivered, parked, delivered]
+      const { orgId } = await deliveriesOf(given(), times.slice(0, 4), endings)
+      const other = await deliveriesOf(given(), times.slice(2), [delivered, delivered, delivered])
+      // Those of other tests are older.
+      const forgotten: number[] = []
+      while (forgotten.at(-1) !== 0) forgotten.push(await given().forget(nowMs + 4, 3))
+      expect(Math.max(...forgotten)).toBe(3)
+      const statusesOf = async (org: string): Promise<readonly string[]> => {
+        const left = await given().list({ orgId: org, status: null, after: null, limit: 10 })
+        return left.map(({ status }) => status)
+      }
+      expect(await statusesOf(orgId)).toEqual(['pending', 'parked'])
+      expect(await statusesOf(other.orgId)).toEqual(['delivered'])
+      await drain(given())
+    })
+  })
+
   describe('parking all', () => {
     test('ends what waits, claimed or not, and nothing else', async () => {
       const nowMs = newDay()

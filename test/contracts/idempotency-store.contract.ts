@@ -136,13 +136,21 @@ export function idempotencyStoreContract(given: () => IdempotencyStore): void {
     ])
   })
 
+  test('old keys are forgotten in batches', async () => {
+    const old = [1, 2, 3].map((days) => request({ now: now - (days + 1) * 86_400_000 }))
+    for (const each of old) await given().begin(each)
+    expect(await given().forget(now - 86_400_000, 2)).toBe(2)
+    expect(await given().forget(now - 86_400_000, 2)).toBe(1)
+  })
+
   test('old keys are forgotten, younger ones are not', async () => {
     const [old, young] = [request({ now: now - 86_400_001 }), request({ now: now - 86_400_000 })]
     for (const each of [old, young]) {
       await given().begin(each)
       await given().complete(each.scope, answer)
     }
-    await given().forget(now - 86_400_000)
+    expect(await given().forget(now - 86_400_000, 10)).toBe(1)
+    expect(await given().forget(now - 86_400_000, 10)).toBe(0)
     expect(await given().begin(again(old, 86_400_001))).toMatchObject({ kind: 'go' })
     expect(await given().begin(again(young, 86_400_000))).toMatchObject({ kind: 'answered' })
   })

@@ -18,6 +18,7 @@ export async function checkEnd(world: World, clients: Clients): Promise<void> {
   const readModels = {
     ...{ store: world.rows, deliveries: world.deliveries, nowMs: world.scheduler.now() },
     ...{ projections: world.projections(), isSending: true, shareOf: () => '' },
+    deliveriesKeptMs: null,
   }
   const feed = world.newFeed()
   const report = await checkInvariants({ feed, objects, readModels, isDrained: true })

@@ -22,6 +22,7 @@ test('an empty environment gives a working configuration for one machine', () =>
     isSandboxOn: true,
     corsOrigins: [],
     trustedProxies: [],
+    webhookRetentionDays: 30,
     workerConcurrency: 100,
     leaseMs: 15_000,
     drainMs: 8_000,

@@ -20,9 +20,12 @@ export class DeliveryCheck {
   /** What the endpoints of each org asked for. */
   readonly #endpoints = new Map<string, Map<string, readonly string[]>>()
   readonly #due = new Set<string>()
+  readonly #keptSinceMs: number
 
-  constructor(found: Found) {
+  /** @param keptSinceMs deliveries of what happened before may have been forgotten */
+  constructor(found: Found, keptSinceMs: number) {
     this.#found = found
+    this.#keptSinceMs = keptSinceMs
   }
 
   get orgIds(): readonly string[] {
@@ -73,7 +76,7 @@ export class DeliveryCheck {
   }
 
   #expect(event: Recorded, endpoints: ReadonlyMap<string, readonly string[]>): void {
-    if (!isTold(event)) return
+    if (!isTold(event) || Date.parse(event.meta.at) < this.#keptSinceMs) return
     const type: string = publicEventTypes[event.type]
     if (this.#jobs.get(event.stream)?.includes(type)) this.#due.add(event.id)
     for (const [endpointId, events] of endpoints) {

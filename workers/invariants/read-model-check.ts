@@ -23,10 +23,15 @@ export type CheckedReadModels = {
   /** The share of the log that an event is in, by the name under which checkpoints are kept. */
   readonly shareOf: (event: RecordedEvent) => string
   readonly deliveries: DeliveryStore
+  /** How long delivered webhooks are kept; null for ever. */
+  readonly deliveriesKeptMs: number | null
   readonly nowMs: number
   /** Whether somebody sends webhooks: if not, those that are due wait rightly. */
   readonly isSending: boolean
 }
+
+/** Clocks of several machines differ by less, ms. */
+const skewMsMax = 3_600_000
 
 type Standing = { readonly name: string; readonly stands: Stands; events: number }
 
@@ -55,7 +60,7 @@ export class ReadModelCheck {
     this.#compare = compare
     this.#found = found
     this.#tenants = new TenantCheck(found)
-    this.#deliveries = new DeliveryCheck(found)
+    this.#deliveries = new DeliveryCheck(found, keptSinceMs(options))
   }
 
   /** Before the first event. Returns where `ledger_head` says that the chains stand. */
@@ -104,4 +109,8 @@ export class ReadModelCheck {
     this.#deliveries.end()
     if (isSending) await this.#deliveries.lookForForgotten(deliveries, nowMs)
   }
+}
+
+function keptSinceMs({ nowMs, deliveriesKeptMs }: CheckedReadModels): number {
+  return deliveriesKeptMs === null ? -Infinity : nowMs - deliveriesKeptMs + skewMsMax
 }

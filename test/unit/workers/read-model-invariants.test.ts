@@ -28,6 +28,7 @@ const secretKey = Buffer.alloc(32, 1)
 let log: MemoryEventLog
 let store: MemoryReadModelStore
 let deliveries: MemoryDeliveryStore
+let deliveriesKeptMs: number | null
 let objects: MemoryObjectStore
 let recorder: Recorder
 
@@ -35,6 +36,7 @@ beforeEach(() => {
   log = new MemoryEventLog()
   store = new MemoryReadModelStore()
   deliveries = new MemoryDeliveryStore()
+  deliveriesKeptMs = null
   objects = new MemoryObjectStore({ baseUrl: 'http://weir.test', secretKey, clock })
   recorder = new Recorder()
 })
@@ -83,7 +85,7 @@ async function put<R extends Row>(table: Table<R>, row: R): Promise<void> {
 async function broken(isSending = false, isDrained = true): Promise<readonly string[]> {
   const readModels = {
     ...{ store, deliveries, projections: all, nowMs: clock.now(), isSending },
-    shareOf: () => '',
+    ...{ shareOf: () => '', deliveriesKeptMs },
   }
   const feed = new MemoryEventFeed(log, clock)
   const report = await checkInvariants({ feed, objects: null, readModels, isDrained })
@@ -135,6 +137,16 @@ describe('of what the log says, the read models', () => {
     const remove = [keyOf(webhookOutboxTable, row ?? {})]
     await store.commit([], [{ table: webhookOutboxTable, put: [], remove }], 'live')
     expect(await broken()).toEqual(['I7: no delivery was made of it'])
+  })
+
+  test('may have forgotten deliveries of what happened long ago', async () => {
+    const [row] = store.all(webhookOutboxTable)
+    const remove = [keyOf(webhookOutboxTable, row ?? {})]
+    await store.commit([], [{ table: webhookOutboxTable, put: [], remove }], 'live')
+    deliveriesKeptMs = clock.now()
+    expect(await broken()).toEqual(['I7: no delivery was made of it'])
+    deliveriesKeptMs = 0
+    expect(await broken()).toEqual([])
   })
 })
 
