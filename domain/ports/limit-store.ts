@@ -27,4 +27,12 @@ export abstract class LimitStore {
 
   /** Gives back what `take` has counted, for a request that was refused after it. */
   abstract give(checks: readonly LimitCheck[], now: number): Promise<void>
+
+  /**
+   * Forgets counters that have been empty since before `before`, ms since the epoch: they count
+   * like new ones.
+   *
+   * @returns how many, `countMax` at most
+   */
+  abstract forget(before: number, countMax: number): Promise<number>
 }

@@ -26,4 +26,11 @@ export class MemoryLimitStore extends LimitStore {
   override async give(checks: readonly LimitCheck[], now: number): Promise<void> {
     await this.take(checks.map(returned), now)
   }
+
+  override async forget(before: number, countMax: number): Promise<number> {
+    const empty = [...this.#arrivals].filter(([, arrival]) => arrival < before)
+    const forgotten = empty.slice(0, countMax)
+    for (const [key] of forgotten) this.#arrivals.delete(key)
+    return forgotten.length
+  }
 }

@@ -5,6 +5,11 @@ import { EngineUnavailable } from '../../domain/ports/engine-unavailable.ts'
 /** Deadlock detected, serialization failure: rolled back whole, and likely to succeed next time. */
 const retryableCodes = new Set(['40P01', '40001'])
 
+/** Whether somebody else held what was wanted for longer than `lock_timeout`. */
+export function isLockTimeout(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === '55P03'
+}
+
 /**
  * Classes of errors that Postgres gives when it refuses the statement itself: bad data, a broken
  * constraint, wrong SQL, a program limit, RAISE.

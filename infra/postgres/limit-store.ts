@@ -2,6 +2,8 @@ import type pg from 'pg'
 import { EngineUnavailable } from '../../domain/ports/engine-unavailable.ts'
 import { type LimitCheck, type LimitDecision, LimitStore } from '../../domain/ports/limit-store.ts'
 import { Batcher } from '../batcher.ts'
+import { isLockTimeout } from './errors.ts'
+import { inTransaction } from './transaction.ts'
 import { type CheckOutcome, costMs, decide, returned } from '../gcra.ts'
 
 type Take = {
@@ -13,6 +15,13 @@ type Take = {
 
 type OutcomeRow = { readonly before_ms: number; readonly after_ms: number | null }
 
+// $1 before, $2 limit
+const forgetSql = `
+  DELETE FROM limit_counter
+  WHERE ctid = ANY (ARRAY(SELECT ctid FROM limit_counter WHERE arrival < $1 LIMIT $2))`
+
+/** Requests wait behind whoever waits for the table; rather nothing is forgotten this time, ms. */
+const lockMsMax = 100
 const inFlightMax = 2
 const takesPerBatchMax = 500
 
@@ -40,6 +49,20 @@ export class PostgresLimitStore extends LimitStore {
 
   override async give(checks: readonly LimitCheck[], now: number): Promise<void> {
     await this.take(checks.map(returned), now)
+  }
+
+  override async forget(before: number, countMax: number): Promise<number> {
+    const forgotten = inTransaction(this.#pool, async (client) => {
+      // A counter that went while a request is being counted would put the others out of order.
+      await client.query(`SET LOCAL lock_timeout = '${lockMsMax}ms'`)
+      await client.query('LOCK TABLE limit_counter IN SHARE ROW EXCLUSIVE MODE')
+      const { rowCount } = await client.query(forgetSql, [before, countMax])
+      return rowCount ?? 0
+    })
+    return forgotten.catch((error: unknown) => {
+      if (isLockTimeout(error)) return 0
+      throw error
+    })
   }
 
   async #run(batch: readonly Take[]): Promise<void> {

@@ -96,6 +96,41 @@ export function limitStoreContract(given: () => LimitStore): void {
     expect(await given().take([full], now + 60_000)).toEqual({ allowed: true, remaining: [1] })
   })
 
+  test('counters that are empty are forgotten in batches, others go on counting', async () => {
+    const empty = [newCheck(1, 1_000), newCheck(1, 1_000), newCheck(1, 1_000)]
+    const busy = newCheck(1, 3_600_000)
+    const at = now + 10_000_000_000
+    for (const check of [...empty, busy]) await given().take([check], at)
+    const forgotten: number[] = []
+    while (forgotten.at(-1) !== 0) forgotten.push(await given().forget(at + 2_000, 2))
+    expect(forgotten.reduce((sum, each) => sum + each)).toBeGreaterThanOrEqual(3)
+    expect(Math.max(...forgotten)).toBe(2)
+    expect(await given().take([busy], at + 2_000)).toMatchObject({ allowed: false })
+    for (const check of empty) {
+      expect(await given().take([check], at + 2_000)).toMatchObject({ allowed: true })
+    }
+  })
+
+  test('what is forgotten while requests are counted costs none of them its count', async () => {
+    const at = now + 20_000_000_000
+    const checks = Array.from({ length: 20 }, () => newCheck(1, 1_000))
+    const all = async (time: number) => {
+      const decisions = await Promise.all(checks.map((check) => given().take([check], time)))
+      return decisions.filter(({ allowed }) => allowed).length
+    }
+    for (let round = 0; round < 20; round += 1) {
+      const time = at + round * 10_000
+      const [first] = await Promise.all([
+        all(time),
+        given()
+          .forget(time, 100)
+          .catch(() => 0),
+      ])
+      expect(first).toBe(20)
+      expect(await all(time)).toBe(0)
+    }
+  })
+
   test('no check is no limit', async () => {
     expect(await given().take([], now)).toEqual({ allowed: true, remaining: [] })
   })

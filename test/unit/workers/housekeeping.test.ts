@@ -35,6 +35,7 @@ function start(deliveriesKeptMs: number | null): void {
   loop = housekeeping({
     ...{ clock, deliveriesKeptMs, report: () => undefined },
     ...{ idempotency: old('keys', 2_500), deliveries: old('deliveries', 1_000) },
+    limits: old('counters', 9),
     sweepObjects: async () => void (sweeps += 1),
   })
   loop.start()
@@ -45,11 +46,13 @@ test('what is old is forgotten in batches, again every hour', async () => {
   await waitFor('the first round', () => sweeps === 1)
   expect(asked).toEqual([
     ...['keys of 24 h: 1000', 'keys of 24 h: 1000', 'keys of 24 h: 500'],
+    'counters of 24 h: 9',
     ...['deliveries of 720 h: 1000', 'deliveries of 720 h: 0'],
   ])
   await clock.advance(hourMs)
   await waitFor('the next round', () => sweeps === 2)
-  expect(asked.slice(5)).toEqual(['keys of 24 h: 0', 'deliveries of 720 h: 0'])
+  const again = ['keys of 24 h: 0', 'counters of 24 h: 0', 'deliveries of 720 h: 0']
+  expect(asked.slice(6)).toEqual(again)
 })
 
 test('deliveries may be kept for ever', async () => {
