@@ -20,6 +20,8 @@ const proxyHeaders = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-rea
 @Controller()
 export class MetaController {
   readonly #runtime: Runtime
+  /** The look at the database that is under way: anybody may ask, as often as they like. */
+  #checking: Promise<void> | null = null
 
   constructor(@Inject(RUNTIME) runtime: Runtime) {
     this.#runtime = runtime
@@ -34,7 +36,8 @@ export class MetaController {
   @Get('readyz')
   @Public()
   async ready(): Promise<{ status: string }> {
-    await this.#runtime.checkReady()
+    const ended = (): void => void (this.#checking = null)
+    await (this.#checking ??= this.#runtime.checkReady().finally(ended))
     return { status: 'ready' }
   }
 
