@@ -23,6 +23,8 @@ import { versionedUrl } from './versioned-url.ts'
 
 const requestIdPattern = /^[\w.-]{1,128}$/
 const traceparentPattern = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
+/** While the api stops: how often connections that have had their answer are closed, ms. */
+const closeIdleEveryMs = 50
 /** Of a request whose sender went before the answer began, as nginx tells it. */
 const leftStatus = 499
 
@@ -78,12 +80,13 @@ export async function startServer(runtime: Runtime): Promise<RunningServer> {
   return {
     close: async (signal) => {
       signal.addEventListener('abort', () => instance.server.closeAllConnections())
-      await gateway.close()
-      await channels.close()
+      // Keep-alive connections that are idle, or become so, would hold the server open.
+      const closeIdle = (): void => instance.server.closeIdleConnections()
+      const stopClosing = runtime.every(closeIdleEveryMs, closeIdle)
+      // Socket.IO waits for every connection of the server, and those for their channels.
+      await Promise.all([gateway.close(), channels.close()])
       await unlisten()
-      // Keep-alive connections that are idle would hold the server open.
-      instance.server.closeIdleConnections()
-      await app.close()
+      await app.close().finally(stopClosing)
     },
   }
 }

@@ -17,7 +17,7 @@ export type JobStream = {
   readonly request: FastifyRequest
   readonly jobId: string
   readonly query: Query
-  readonly channels: JobChannels
+  readonly channels: Pick<JobChannels, 'watch' | 'onClose'>
   /** The job as it was when the request came. */
   readonly job: { readonly revision: number; readonly isFinished: boolean }
   readonly every: (ms: number, run: () => void) => () => void
@@ -59,7 +59,10 @@ export function streamJobEvents(stream: JobStream): Answer {
     },
     progress: (progress) => write(`event: progress\ndata: ${JSON.stringify(progress)}\n\n`),
   })
+  // Whoever reads comes back by itself, to a process that stays.
+  const unfollow = channels.onClose(() => body.end())
   body.on('close', () => {
+    unfollow()
     stopHeartbeat()
     stopRecheck()
     unwatch()

@@ -48,6 +48,7 @@ export class JobChannels {
   readonly #credits: CreditReader
   readonly #channels = new Map<string, Channel>()
   readonly #closing = new AbortController()
+  readonly #leaving = new Set<() => void>()
   #unsubscribe: readonly (() => Promise<void>)[] = []
 
   constructor(@Inject(RUNTIME) runtime: Runtime) {
@@ -69,6 +70,7 @@ export class JobChannels {
 
   async close(): Promise<void> {
     this.#closing.abort()
+    for (const leave of this.#leaving) leave()
     await Promise.all(this.#unsubscribe.map((unsubscribe) => unsubscribe()))
   }
 
@@ -101,7 +103,14 @@ export class JobChannels {
     }
   }
 
-  /** Resolves when the job is finished, or after `limitMs`. */
+  /** Calls back, once, when the process stops; at once when it does so already. */
+  onClose(run: () => void): () => void {
+    if (this.#closing.signal.aborted) run()
+    else this.#leaving.add(run)
+    return () => this.#leaving.delete(run)
+  }
+
+  /** Resolves when the job is finished, after `limitMs`, or when the process stops. */
   async untilFinished(jobId: string, limitMs: number): Promise<void> {
     const ended = new AbortController()
     const unwatch = this.watch(jobId, -1, {
@@ -110,7 +119,9 @@ export class JobChannels {
       },
       progress: () => undefined,
     })
+    const unfollow = this.onClose(() => ended.abort())
     await this.#runtime.clock.sleep(limitMs, ended.signal)
+    unfollow()
     unwatch()
   }
 

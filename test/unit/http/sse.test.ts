@@ -5,16 +5,21 @@ import { expect, test } from '@jest/globals'
 import type { FastifyRequest } from 'fastify'
 import type { JobEventView } from '../../../domain/job/job-view.ts'
 import { streamJobEvents } from '../../../src/http/sse.ts'
-import type { JobChannels, JobListener } from '../../../src/realtime/job-channels.ts'
+import type { JobListener } from '../../../src/realtime/job-channels.ts'
 
 /** A stream of a job that stands at revision 3, its heartbeat, and what its channel may tell. */
 function given(query: Readonly<Record<string, string>> = {}) {
   const watched: { after: number; listener: JobListener }[] = []
   const regularly: (() => void)[] = []
+  const stopping: (() => void)[] = []
   const token = { isOver: false }
   const channels = {
     watch: (_jobId: string, after: number, listener: JobListener) => {
       watched.push({ after, listener })
+      return () => undefined
+    },
+    onClose: (run: () => void) => {
+      stopping.push(run)
       return () => undefined
     },
   }
@@ -22,7 +27,7 @@ function given(query: Readonly<Record<string, string>> = {}) {
     request: { headers: {} } as FastifyRequest,
     jobId: 'j1',
     query,
-    channels: channels as unknown as JobChannels,
+    channels,
     job: { revision: 3, isFinished: false },
     every: (_ms, run) => {
       regularly.push(run)
@@ -37,7 +42,8 @@ function given(query: Readonly<Record<string, string>> = {}) {
     throw new Error('nothing is watched')
   const tell = (revision: number, type: string, status: string): void =>
     listener.update({ revision, type, job: { status } } as JobEventView)
-  return { body, after, listener, beat, recheck, token, tell }
+  const stop = (): void => stopping.forEach((run) => run())
+  return { body, after, listener, beat, recheck, token, tell, stop }
 }
 
 const idsOf = (sent: string): readonly number[] =>
@@ -76,5 +82,12 @@ test('a stream ends with the token that it was asked for with', async () => {
   recheck()
   await once(body, 'prefinish')
   tell(5, 'job.succeeded', 'succeeded')
+  expect(idsOf(await text(body))).toEqual([4])
+})
+
+test('a stream ends when the process stops, with what was told until then', async () => {
+  const { body, tell, stop } = given()
+  tell(4, 'job.started', 'running')
+  stop()
   expect(idsOf(await text(body))).toEqual([4])
 })

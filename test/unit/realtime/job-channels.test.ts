@@ -193,6 +193,15 @@ test('who waits for the end of a job waits no longer, and leaves nothing behind'
   expect([isOver, channels.size]).toEqual([true, 0])
 })
 
+test('who waits for the end of a job is let go when the process stops', async () => {
+  const { channels } = await given()
+  const waiting = channels.untilFinished('j1', 60_000)
+  await channels.close()
+  await waiting
+  await channels.untilFinished('j1', 60_000)
+  expect(channels.size).toBe(0)
+})
+
 test('who leaves twice takes the channel from nobody who has come since', async () => {
   const { channels, append, watch } = await given()
   const gone = watch(0)
