@@ -24,7 +24,8 @@ export async function serveMetrics(
   { port, host }: { readonly port: number; readonly host: string },
 ): Promise<() => Promise<void>> {
   const server = createServer(limits, (request, response) => {
-    const hasBody = 'content-length' in request.headers || 'transfer-encoding' in request.headers
+    const { 'content-length': length = '0', 'transfer-encoding': chunks } = request.headers
+    const hasBody = length !== '0' || chunks !== undefined
     if (hasBody || !methods.includes(request.method ?? '')) {
       // Nobody reads a body; its connection is of no further use.
       response.writeHead(405, { allow: methods.join(', '), connection: 'close' }).end()

@@ -24,6 +24,11 @@ test('metrics and health are told, other paths are not there', async () => {
   ])
 })
 
+test('an empty body, which some clients announce, is none', async () => {
+  const bytes = `${get}content-length: 0\r\nconnection: close\r\n\r\n`
+  expect(await exchange(baseUrl, bytes)).toMatch(/^HTTP\/1\.1 200 /)
+})
+
 test.each([
   ['headers beyond 8 KB', `${get}x-a: ${'b'.repeat(9_000)}\r\n\r\n`, 431],
   ['another method', 'POST /metrics HTTP/1.1\r\nhost: a\r\n\r\n', 405],
