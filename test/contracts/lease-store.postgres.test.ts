@@ -4,6 +4,7 @@ import { PostgresLeaseStore } from '../../infra/postgres/lease-store.ts'
 import { openPool } from '../../infra/postgres/pool.ts'
 import { PostgresReadModelStore } from '../../infra/postgres/read-model-store.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
+import { passOnLeases } from '../support/lease-time.ts'
 import { leaseStoreContract, type LeaseWorld } from './lease-store.contract.ts'
 
 let database: TestDatabase
@@ -16,10 +17,7 @@ beforeAll(async () => {
   world = {
     leases: new PostgresLeaseStore(pool),
     store: new PostgresReadModelStore(pool),
-    pass: async (ms) => {
-      const text = `UPDATE job_lease SET expires_at = expires_at - $1 * interval '1 ms'`
-      await pool.query({ text, values: [ms] })
-    },
+    pass: passOnLeases(pool),
   }
 })
 
