@@ -69,4 +69,7 @@ test('sockets are counted by org', () => {
   expect([sockets.hasRoom('a'), sockets.hasRoom('b')]).toEqual([false, true])
   sockets.closed('a')
   expect(sockets.hasRoom('a')).toBe(true)
+  for (let left = socketsOfOrgMax - 1; left > 1; left -= 1) sockets.closed('a')
+  for (let open = 1; open < socketsOfOrgMax; open += 1) sockets.opened('a')
+  expect(sockets.hasRoom('a')).toBe(false)
 })
