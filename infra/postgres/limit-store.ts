@@ -89,8 +89,7 @@ function takeValues(batch: readonly Take[]): unknown[] {
   const checks = batch.flatMap((take, request) =>
     take.checks.map((check) => ({ ...check, request: request + 1, now: take.now })),
   )
-  // Sorted, so that two processes never lock the same counters in different orders.
-  const keys = [...new Set(checks.map((check) => check.key))].sort()
+  const keys = sortedAsInPostgres(new Set(checks.map((check) => check.key)))
   const places = new Map(keys.map((key, at) => [key, at + 1]))
   return [
     keys,
@@ -100,6 +99,15 @@ function takeValues(batch: readonly Take[]): unknown[] {
     checks.map(costMs),
     checks.map((check) => check.windowMs),
   ]
+}
+
+/**
+ * By bytes, as the column is: the procedure finds counters by their places in that order. Also two
+ * processes then never lock the same counters in different orders.
+ */
+function sortedAsInPostgres(keys: Iterable<string>): readonly string[] {
+  const bytes = Array.from(keys, (key) => Buffer.from(key))
+  return bytes.sort((a, b) => Buffer.compare(a, b)).map((key) => key.toString())
 }
 
 function failureOf(cause: unknown): Error {

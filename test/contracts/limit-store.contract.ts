@@ -76,6 +76,21 @@ export function limitStoreContract(given: () => LimitStore): void {
     expect(await take(wide)).toEqual({ allowed: true, remaining: [8] })
   })
 
+  test('counters that are asked for together are each their own, in any script', async () => {
+    const { key } = newCheck(9, 1_000)
+    // By bytes the smiley comes last, by UTF-16 units the wide letter.
+    const checks = ['\uff21', '\u{1f600}', 'b', 'a'].map((name) => {
+      return { ...newCheck(9, 1_000), key: `${key}:${name}` }
+    })
+    for (const check of checks.slice(1, 3)) await take(check)
+    await take(checks[1]!)
+    const both = await Promise.all([given().take(checks, now), given().take(checks, now)])
+    expect(both).toEqual([
+      { allowed: true, remaining: [8, 6, 7, 8] },
+      { allowed: true, remaining: [7, 5, 6, 7] },
+    ])
+  })
+
   test('of several refusals the one that lasts longest is named', async () => {
     const [short, long] = [newCheck(1, 1_000), newCheck(1, 60_000)]
     await given().take([short, long], now)
