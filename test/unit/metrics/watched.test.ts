@@ -30,6 +30,10 @@ const ops = (path: string): string => readFileSync(join(root, 'infra/ops', path)
 const { groups } = parse(ops('prometheus/alerts.yml')) as {
   groups: readonly { readonly rules: readonly Rule[] }[]
 }
+const prometheus = parse(ops('prometheus/prometheus.yml')) as {
+  readonly rule_files: readonly string[]
+  readonly scrape_configs: readonly { readonly job_name: string }[]
+}
 const rules = groups.flatMap((group) => group.rules)
 const { panels } = JSON.parse(ops('grafana/dashboards/weir.json')) as Dashboard
 const asked = [
@@ -86,8 +90,15 @@ test('every alert says how bad it is and what it means, under a name of its own'
   expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length)
 })
 
+test('a role of which nothing is left is down too', () => {
+  const { expr } = rules.find(({ alert }) => alert === 'WeirRoleIsDown') ?? { expr: '' }
+  const jobs = prometheus.scrape_configs.map(({ job_name: job }) => job)
+  expect(jobs.filter((job) => job.startsWith('weir-'))).toHaveLength(3)
+  for (const job of jobs) expect(expr).toContain(`absent(up{job="${job}"})`)
+})
+
 test('Prometheus and Grafana are given the files', () => {
-  const { rule_files: files } = parse(ops('prometheus/prometheus.yml')) as { rule_files: string[] }
+  const { rule_files: files } = prometheus
   const { providers } = parse(ops('grafana/provisioning/dashboards/weir.yml')) as {
     providers: readonly { readonly options: { readonly path: string } }[]
   }
