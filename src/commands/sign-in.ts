@@ -103,8 +103,13 @@ function checksOf(email: string, ip: string): readonly LimitCheck[] {
   return [check('email', folded(email)), check('ip', placeOf(ip))]
 }
 
+/** As some proxies tell an address: with the port, another one for each connection. */
+const withPort = /^(?:\[([^\]]+)\]|([\d.]+))(?::\d+)?$/
+
 /** Who has one address of an IPv6 network has 2^64 of them: its first half is the place. */
-function placeOf(ip: string): string {
+function placeOf(told: string): string {
+  const [, six, four] = withPort.exec(told) ?? []
+  const ip = six ?? four ?? told
   // One with dots is an IPv4 address in the clothes of the other kind.
   if (!isIPv6(ip) || ip.includes('.')) return ip
   const [head = '', tail = ''] = ip.split('::')

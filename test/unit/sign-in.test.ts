@@ -43,3 +43,9 @@ test('tries from other networks, and from each IPv4 address, are counted apart',
   const counters = await Promise.all(ips.map(counterOf))
   expect(new Set(counters).size).toBe(ips.length)
 })
+
+test('the port that a proxy tells beside an address makes no other place of it', async () => {
+  expect(await counterOf('192.0.2.1:50123')).toBe(await counterOf('192.0.2.1'))
+  expect(await counterOf('[2001:db8::1]:50123')).toBe(await counterOf('2001:db8::1'))
+  expect(await counterOf('[2001:db8::2]')).toBe(await counterOf('2001:db8::1'))
+})
