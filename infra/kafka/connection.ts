@@ -84,9 +84,11 @@ export class KafkaConnection {
     const now = this.clock.now()
     const isRefused = (topic: string): boolean =>
       isRecent(this.#refused.get(topic) ?? -Infinity, now, refusedMs)
-    const unknown = plans.filter(({ topic }) => !this.#known.has(topic) && !isRefused(topic))
-    if (unknown.length > 0) await this.#withAdmin((admin) => this.#make(admin, unknown))
-    return plans.filter(({ topic }) => this.#known.has(topic))
+    // Others may forget what is known while topics are made.
+    const known = this.#known
+    const unknown = plans.filter(({ topic }) => !known.has(topic) && !isRefused(topic))
+    const made = unknown.length > 0 ? await this.#withAdmin((it) => this.#make(it, unknown)) : []
+    return plans.filter(({ topic }) => known.has(topic) || made.includes(topic))
   }
 
   /** After an error: topics may be gone, and are looked for the next time. */
@@ -158,7 +160,8 @@ export class KafkaConnection {
     await disconnect({ disconnect: goodbye }, this.clock, limitMs)
   }
 
-  async #make(admin: Admin, plans: readonly TopicPlan[]): Promise<void> {
+  /** Returns the topics that are there then. */
+  async #make(admin: Admin, plans: readonly TopicPlan[]): Promise<readonly string[]> {
     const present = new Set(await admin.listTopics())
     const missing = plans.filter(({ topic }) => !present.has(topic))
     const refusals = missing.length > 0 ? await createTopics(admin, missing) : []
@@ -171,6 +174,7 @@ export class KafkaConnection {
     const there = plans.map(({ topic }) => topic).filter((topic) => !refused.has(topic))
     if (there.length > 0) await this.#untilLed(admin, there)
     for (const topic of there) this.#known.add(topic)
+    return there
   }
 
   /** A topic that was just made is served a moment later. @throws Error when it takes long */
