@@ -78,10 +78,10 @@ async function serve(config: Config, role: Role, log: Log): Promise<void> {
   const watch = { observer: metrics.pipeline, report, startSpan }
   const profile = await openWatched(config, role, watch)
   let running: RunningRole | null = null
-  let isStopping = false
+  const stopping = new AbortController()
   const stop = async (): Promise<void> => {
-    if (isStopping) return
-    isStopping = true
+    if (stopping.signal.aborted) return
+    stopping.abort()
     log.info({}, 'stopping')
     // Nothing is under way yet, and whatever it waits for may not come.
     if (running === null) {
@@ -115,9 +115,32 @@ async function serve(config: Config, role: Role, log: Log): Promise<void> {
     host: config.host,
   })
   const allRolesReady = (): boolean => readiness.allRolesReady()
-  running = await start({ profile, log, metrics, startSpan, allRolesReady })
+  const starting = start({ profile, log, metrics, startSpan, allRolesReady })
+  running = await unlessStopped(starting, stopping.signal)
+  if (running === null) {
+    log.info({}, 'stopped')
+    return
+  }
   reportReady()
   log.info({ port: role === 'api' ? config.port : undefined }, 'serving')
+}
+
+/**
+ * The role that has started; null when it was told to stop meanwhile and has left: then it ends at
+ * once, and whatever becomes of it does not disturb roles that still finish their work.
+ */
+async function unlessStopped(
+  starting: Promise<RunningRole>,
+  signal: AbortSignal,
+): Promise<RunningRole | null> {
+  try {
+    const running = await starting
+    if (!signal.aborted) return running
+    await running.stop(signal)
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+  return null
 }
 
 main().catch((error: unknown) => {

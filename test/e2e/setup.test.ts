@@ -11,6 +11,7 @@ import { requireBuilt } from '../support/build.ts'
 import { Client, sandbox } from '../support/client.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
 import { freePorts } from '../support/free-ports.ts'
+import { openRaw } from '../support/raw-http.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 const compiled = (name: string) =>
@@ -87,3 +88,32 @@ test('roles that share a process all give back their work before it ends', async
   expect(JSON.parse(rows[0]?.data ?? '')).toMatchObject({ reason: 'shutdown' })
   roles = undefined
 }, 30_000)
+
+test('a role that is told to stop while it starts serves nobody while others end', async () => {
+  const holder = await database.pool.connect()
+  await holder.query('BEGIN; LOCK TABLE weir.projection_checkpoint')
+  const more = { WEIR_ROLES: 'api,projector', WEIR_DRAIN_MS: '20000' }
+  roles = spawn(process.execPath, [compiled('main')], { env: { ...env, ...more } })
+  const ended = once(roles, 'exit')
+  let told = ''
+  roles.stdout?.on('data', (data: Buffer) => (told += data.toString()))
+  const says = (role: string, msg: string) => {
+    const lines = told.split('\n').filter((line) => line.includes(`"role":"${role}"`))
+    return lines.some((line) => line.includes(`"msg":"${msg}"`))
+  }
+  await waitFor('the api to serve', () => says('api', 'serving'))
+  const slow = await openRaw(dev().baseUrl)
+  const headers = 'host: a\r\ncontent-type: application/json\r\nexpect: 100-continue'
+  slow.socket.write(`POST /v1/jobs HTTP/1.1\r\n${headers}\r\ncontent-length: 9\r\n\r\n`)
+  await waitFor('the api to wait for the body', () => slow.text.includes('100 Continue'))
+  roles.kill('SIGTERM')
+  await waitFor('the projector to hear of it', () => says('projector', 'stopping'))
+  await holder.query('COMMIT')
+  holder.release()
+  const isOver = () => says('projector', 'stopped') || says('projector', 'serving')
+  await waitFor('the projector to have started', isOver)
+  expect(says('projector', 'serving')).toBe(false)
+  slow.socket.destroy()
+  expect(await ended).toEqual([0, null])
+  roles = undefined
+})
