@@ -22,7 +22,14 @@ interface Dashboard {
   readonly panels: readonly {
     readonly id: number
     readonly title: string
-    readonly targets: readonly { readonly expr: string }[]
+    readonly targets: readonly { readonly expr: string; readonly legendFormat: string }[]
+    readonly fieldConfig: {
+      readonly defaults: { readonly unit: string }
+      readonly overrides: readonly {
+        readonly matcher: { readonly options: string }
+        readonly properties: readonly { readonly value: string }[]
+      }[]
+    }
   }[]
 }
 
@@ -88,6 +95,18 @@ test('every alert says how bad it is and what it means, under a name of its own'
     expect(annotations.summary).toMatch(/^\S.+[.?]$/)
   }
   expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length)
+})
+
+test.each(panels)('$title shows times as times, and rates as rates', (panel) => {
+  const { defaults, overrides } = panel.fieldConfig
+  for (const { expr, legendFormat } of panel.targets) {
+    // Grafana matches the whole name.
+    const isOwn = (name: string) => new RegExp(`^${name}$`).test(legendFormat)
+    const own = overrides.find(({ matcher }) => isOwn(matcher.options))
+    const unit = own?.properties[0]?.value ?? defaults.unit
+    if (expr.startsWith('histogram_quantile')) expect(unit).toBe('s')
+    else if (expr.includes('(rate(')) expect(unit).toMatch(/^(req|o)ps$/)
+  }
 })
 
 test('a role of which nothing is left is down too', () => {
