@@ -1,6 +1,6 @@
 import { DomainError } from '../domain/errors.ts'
 import type { Clock } from '../domain/ports/clock.ts'
-import type { EventFeed, FeedPage } from '../domain/ports/event-feed.ts'
+import type { EventFeed } from '../domain/ports/event-feed.ts'
 import { CheckpointMoved } from '../domain/ports/read-model-store.ts'
 import type { ReadModelStore } from '../domain/ports/read-model-store.ts'
 import { applyPage, knownEvents, pageUntil } from '../projections/page.ts'
@@ -130,15 +130,11 @@ async function carry(
 ): Promise<string> {
   const { name, version } = projection
   let stand = from
-  let ahead: Promise<FeedPage> | null = null
   const pages = new WriteBehind()
   for (let count = 1; stand === null || feed.compare(stand, target) < 0; count += 1) {
-    const page = await (ahead ?? feed.readPage(stand ?? feed.start, pageEvents))
+    const page = await feed.readPage(stand ?? feed.start, pageEvents)
     const { events, position } = pageUntil(page, target, feed)
     if (position === stand) break
-    // A page is read while the one before it is applied; its error is thrown where it is used.
-    ahead = feed.compare(position, target) < 0 ? feed.readPage(position, pageEvents) : null
-    ahead?.catch(() => undefined)
     const rows = await applyPage([projection], knownEvents(events), store, 'next')
     const move = { name, version, from: stand, to: position }
     await pages.next(() => store.commit([move], rows.changes(), 'next'))
