@@ -60,16 +60,8 @@ const releaseStatement = `
   FROM unnest($1::text[], $2::bigint[], $3::int[]) AS r (job_id, epoch, revision)
   WHERE l.job_id = r.job_id AND l.epoch = r.epoch`
 
-// $1 limit. A job that runs though its lease is ended is told from one whose end the queue
-// has not seen yet by the revision that the holder left.
-const expiredStatement = `
-  SELECT job_id, org_id, job_type, epoch, owner FROM (
-    SELECT * FROM job_lease WHERE owner IS NOT NULL AND expires_at <= statement_timestamp()
-    UNION ALL
-    SELECT l.* FROM job_lease l JOIN job_queue q USING (job_id)
-    WHERE l.owner IS NULL AND q.state = 'running' AND q.revision >= l.revision
-  ) lost
-  ORDER BY expires_at NULLS LAST LIMIT $1`
+// $1 limit
+const expiredStatement = 'SELECT * FROM expired_leases($1)'
 
 /** Says that somebody limits what runs. */
 type UnclaimedRow = { readonly job_id: null }
@@ -173,16 +165,12 @@ export class PostgresLeaseStore extends LeaseStore {
   }
 
   override async forget(limit: number): Promise<number> {
-    const { rowCount } = await this.#pool.query({
+    const { rows } = await this.#pool.query<{ forgotten: number }>({
       name: 'forget-leases',
-      text: `DELETE FROM job_lease WHERE job_id IN (
-          SELECT l.job_id FROM job_lease l
-          WHERE l.owner IS NULL
-            AND NOT EXISTS (SELECT FROM job_queue q WHERE q.job_id = l.job_id)
-          LIMIT $1 FOR UPDATE SKIP LOCKED)`,
+      text: 'SELECT forget_leases($1) AS forgotten',
       values: [limit],
     })
-    return rowCount ?? 0
+    return rows[0]?.forgotten ?? 0
   }
 
   override async adopt(running: readonly Lease[], epochMax: number): Promise<void> {

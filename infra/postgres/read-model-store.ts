@@ -260,8 +260,8 @@ function putText(table: Table, generation: Generation): string {
   const key = snake(table.key)
   const updates = names.filter((name) => name !== key).map((name) => `${name} = excluded.${name}`)
   const onConflict = table.appendOnly ? 'DO NOTHING' : `DO UPDATE SET ${updates.join(', ')}`
-  // In the list and not behind FROM, where each array would fill a store of its own before the first
-  // row is written: of some thirty columns that is a quarter of the statement.
+  // In the list and not behind FROM, where each array would fill a store of its own before the
+  // first row is written: of some thirty columns that is a quarter of the statement.
   const values = sources.map((source) => `unnest(${source})`)
   return `INSERT INTO ${nameOf(table, generation)} (${names.join(', ')})
     SELECT ${values.join(', ')}
