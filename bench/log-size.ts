@@ -3,8 +3,10 @@
 //   npm run build && npx tsc -p bench/tsconfig.json --noCheck
 //   node dist/bench/bench/log-size.js [events]
 //
-// The short log is that of the jobs that warm weir up. Between the two runs the lives of jobs of
-// other orgs are written into the log, and weir carries them into all read models.
+// The short log is that of the jobs that warm weir up. Then the lives of jobs of other orgs are
+// written into the log, and weir carries them into all read models. Before each measurement jobs
+// run that do not count: while the log grew, nothing else was in the caches, and after a checkpoint
+// Postgres writes each page that it touches as a whole, once.
 import { resolve } from 'node:path'
 import { PostgresEventStore } from '../infra/postgres/event-store.ts'
 import { openPool } from '../infra/postgres/pool.ts'
@@ -21,8 +23,8 @@ import { watch } from './watch.ts'
 import { workFolder } from './work-folder.ts'
 
 const longLogEvents = Number(process.argv[2] ?? 200_000)
-const warmUpJobs = 4_000
-const jobs = 3_000
+const warmUpJobs = 6_000
+const jobs = 6_000
 const connections = 64
 const orgs = 20
 const pollMs = 200
@@ -75,10 +77,10 @@ async function main(): Promise<void> {
   const store = new PostgresEventStore(pool)
   const run = (count: number): Promise<FullPathRun> =>
     runFullPath(stack, client, watched, { jobs: count, connections, batchSize: 1 })
-  await run(warmUpJobs)
   const measured: Measured[] = []
   for (const events of [0, longLogEvents]) {
     await growTo(stack, store, events)
+    await run(warmUpJobs)
     const before = await logOf(stack)
     measured.push({ events: before.events, run: await run(jobs) })
   }
