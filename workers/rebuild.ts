@@ -44,11 +44,13 @@ export async function rebuild(options: RebuildOptions): Promise<void> {
     await buildOnce(options)
   } catch (error) {
     if (!(error instanceof CheckpointMoved)) throw error
-    throw new DomainError('conflict', `Another rebuild of ${options.projection.name} has begun.`)
+    const { name } = options.projection
+    const detail = `Another rebuild of ${name} has begun, or a migration has ended this one.`
+    throw new DomainError('conflict', detail)
   }
 }
 
-/** @throws CheckpointMoved when another rebuild has begun meanwhile */
+/** @throws CheckpointMoved when another rebuild has begun meanwhile, or a migration came */
 async function buildOnce(options: RebuildOptions): Promise<void> {
   const { projection, report } = options
   const { name, tables } = projection

@@ -83,7 +83,11 @@ export abstract class ReadModelStore {
   /** Where the live read model of that version stands. */
   abstract stands(name: string, version: number): Promise<Stands>
 
-  /** The rows with these keys, in any order. */
+  /**
+   * The rows with these keys, in any order.
+   *
+   * @throws CheckpointMoved when the `next` tables are gone, as they are after a migration
+   */
   abstract load(
     table: Table,
     keys: readonly string[],

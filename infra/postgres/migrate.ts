@@ -24,12 +24,16 @@ const rewritten: ReadonlyMap<string, string> = new Map([
   ],
 ])
 
-/** Held while migrating, so that processes that start together migrate one after the other. */
-const migrationLockKey = (0x4dn << 56n).toString()
+/**
+ * Held while migrating, so that processes that start together migrate one after the other, and by
+ * rebuilds while they copy what a table looks like.
+ */
+export const migrationLockKey = (0x4dn << 56n).toString()
 
 /**
  * Brings the schema `weir` up to date: applies the files `migrations/NNNN-name.sql` that were not
- * applied yet, in order of their numbers, each in a transaction of its own.
+ * applied yet, in order of their numbers, each in a transaction of its own. A rebuild that is under
+ * way ends then: its tables do not look as they must from now on.
  *
  * @throws Error when a file that was applied has changed since, or its number is used twice
  */
@@ -123,10 +127,28 @@ async function applyAll(client: pg.Client, migrations: readonly Migration[]): Pr
   }
 }
 
+// The tables that rebuilds fill, and where they stand.
+const dropRebuildsStatement = `DO $$
+  DECLARE
+    rebuilt text;
+  BEGIN
+    FOR rebuilt IN
+      SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
+      WHERE schemaname = 'weir' AND tablename LIKE '%\\_\\_next'
+    LOOP
+      EXECUTE 'DROP TABLE ' || rebuilt;
+    END LOOP;
+    IF to_regclass('weir.projection_checkpoint') IS NOT NULL THEN
+      DELETE FROM weir.projection_checkpoint WHERE generation = 'next';
+    END IF;
+  END
+$$`
+
 async function apply(client: pg.Client, migration: Migration): Promise<void> {
   await client.query('BEGIN')
   try {
     await client.query(migration.sql)
+    await client.query(dropRebuildsStatement)
     await client.query('INSERT INTO weir.migration (number, name, sha256) VALUES ($1, $2, $3)', [
       migration.number,
       migration.name,

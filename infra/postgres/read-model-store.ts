@@ -12,6 +12,7 @@ import type {
 } from '../../domain/ports/read-model-store.ts'
 import { CheckpointMoved, ReadModelStore } from '../../domain/ports/read-model-store.ts'
 import { textArray } from './binary-array.ts'
+import { migrationLockKey } from './migrate.ts'
 import { inOneTrip, inTransaction } from './transaction.ts'
 
 /** Read models in tables: whole pages, one statement per table, one transaction per page. */
@@ -56,12 +57,13 @@ export class PostgresReadModelStore extends ReadModelStore {
 
   override async load(table: Table, keys: readonly string[], generation: Generation) {
     const name = `load-${nameOf(table, generation)}`
-    const { rows } = await this.#pool.query<Row>({
-      name,
-      text: textOnce(name, () => loadStatement(table, generation)),
-      values: [keys],
-    })
-    return rows
+    const text = textOnce(name, () => loadStatement(table, generation))
+    try {
+      const { rows } = await this.#pool.query<Row>({ name, text, values: [keys] })
+      return rows
+    } catch (error) {
+      throw translated(error, generation)
+    }
   }
 
   override async commit(
@@ -77,12 +79,13 @@ export class PostgresReadModelStore extends ReadModelStore {
     try {
       await inOneTrip(this.#pool, statements)
     } catch (error) {
-      throw translated(error)
+      throw translated(error, generation)
     }
   }
 
   override async beginRebuild(name: string, tables: readonly Table[]) {
     await inTransaction(this.#pool, async (client) => {
+      await client.query(`SELECT pg_advisory_xact_lock_shared(${migrationLockKey}::bigint)`)
       for (const table of tables) {
         const next = nameOf(table, 'next')
         await client.query(`DROP TABLE IF EXISTS ${next}`)
@@ -187,10 +190,13 @@ function moveStatement(moves: readonly CheckpointMove[], generation: Generation)
 
 /** What migration 0009 raises. */
 const checkpointMoved = 'WE001'
+/** What Postgres says of a `next` table that a migration has dropped. */
+const undefinedTable = '42P01'
 
-function translated(error: unknown): unknown {
-  if (!(error instanceof pg.DatabaseError) || error.code !== checkpointMoved) return error
-  return new CheckpointMoved(error.message)
+function translated(error: unknown, generation: Generation): unknown {
+  if (!(error instanceof pg.DatabaseError)) return error
+  const isDropped = generation === 'next' && error.code === undefinedTable
+  return isDropped || error.code === checkpointMoved ? new CheckpointMoved(error.message) : error
 }
 
 const columnTypes: Record<ColumnKind, string> = {

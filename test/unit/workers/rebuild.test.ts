@@ -242,6 +242,6 @@ test.each([
   life.before = ({ method }) =>
     method === moment && ++calls === number ? build(jobStatus(noAlarm)) : null
   const overtaken = build(jobStatus(noAlarm), life)
-  await expect(overtaken).rejects.toThrow('Another rebuild of job_status has begun.')
+  await expect(overtaken).rejects.toThrow('Another rebuild of job_status has begun')
   expect(rowsOf(jobStatusTable)).toEqual(before)
 })
