@@ -11,7 +11,7 @@ import { NO_STREAM } from '../domain/ports/event-store.ts'
 import { integerArray, textArray, uuidArray } from '../infra/postgres/binary-array.ts'
 import { PostgresEventStore } from '../infra/postgres/event-store.ts'
 import { openPool } from '../infra/postgres/pool.ts'
-import { cleanUp, cleanUpOnSignals, onCleanup } from './cleanup.ts'
+import { cleanUp, cleanUpAtAnyEnd, onCleanup } from './cleanup.ts'
 import { migrate, startPostgres } from './postgres.ts'
 import { cpuSeconds } from './processes.ts'
 import { median } from './statistics.ts'
@@ -144,7 +144,7 @@ async function main(): Promise<void> {
   process.stdout.write(`${line('raw', raw)}\n${line('store', ours)}\nstore / raw = ${ratio}\n`)
 }
 
-cleanUpOnSignals()
+cleanUpAtAnyEnd()
 try {
   await main()
 } finally {

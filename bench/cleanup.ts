@@ -38,8 +38,11 @@ export async function scoped<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Ctrl-C, a closed terminal and `kill` end the benchmark with nothing left behind. */
-export function cleanUpOnSignals(): void {
+/**
+ * Ctrl-C, a closed terminal, `kill`, a reader of the output that goes away (`| head`) and an error
+ * that nobody catches end the benchmark with nothing left behind.
+ */
+export function cleanUpAtAnyEnd(): void {
   let ending = false
   const end = (code: number) => (): void => {
     if (ending) return
@@ -49,4 +52,9 @@ export function cleanUpOnSignals(): void {
   process.on('SIGINT', end(130))
   process.on('SIGTERM', end(143))
   process.on('SIGHUP', end(129))
+  process.stdout.on('error', end(1))
+  process.on('uncaughtException', (error) => {
+    process.stderr.write(`${error.stack ?? String(error)}\n`)
+    end(1)()
+  })
 }

@@ -13,7 +13,7 @@ import { openPool } from '../infra/postgres/pool.ts'
 import { PostgresSnapshotStore } from '../infra/postgres/snapshot-store.ts'
 import { SystemClock } from '../infra/system/clock.ts'
 import { SystemIds } from '../infra/system/ids.ts'
-import { cleanUp, cleanUpOnSignals, onCleanup } from './cleanup.ts'
+import { cleanUp, cleanUpAtAnyEnd, onCleanup } from './cleanup.ts'
 import { migrate, startPostgres } from './postgres.ts'
 import { median } from './statistics.ts'
 import { workFolder } from './work-folder.ts'
@@ -143,7 +143,7 @@ async function main(): Promise<void> {
   )
 }
 
-cleanUpOnSignals()
+cleanUpAtAnyEnd()
 try {
   await main()
 } finally {

@@ -10,7 +10,7 @@
 import { resolve } from 'node:path'
 import { PostgresEventStore } from '../infra/postgres/event-store.ts'
 import { openPool } from '../infra/postgres/pool.ts'
-import { cleanUp, cleanUpOnSignals, onCleanup } from './cleanup.ts'
+import { cleanUp, cleanUpAtAnyEnd, onCleanup } from './cleanup.ts'
 import { connect, listen } from './client.ts'
 import { runFullPath } from './full-path.ts'
 import type { FullPathRun } from './full-path.ts'
@@ -89,7 +89,7 @@ async function main(): Promise<void> {
   process.stdout.write(`cost long / short = ${(long / short).toFixed(2)}\n`)
 }
 
-cleanUpOnSignals()
+cleanUpAtAnyEnd()
 try {
   await main()
 } finally {

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { cleanUp, cleanUpOnSignals, scoped } from './cleanup.ts'
+import { cleanUp, cleanUpAtAnyEnd, scoped } from './cleanup.ts'
 import { runAcceptance } from './acceptance.ts'
 import type { AcceptanceRun } from './acceptance.ts'
 import { connect, listen } from './client.ts'
@@ -198,7 +198,7 @@ function save(results: Results): string {
   return file
 }
 
-cleanUpOnSignals()
+cleanUpAtAnyEnd()
 try {
   await main()
 } catch (error) {

@@ -17,7 +17,7 @@ import { fetchEnginePrograms } from '../test/support/engine-programs.ts'
 import { ownKafkaBroker } from '../test/support/kafka-broker.ts'
 import { KafkaWorld } from '../test/support/kafka-world.ts'
 import { Relay } from '../workers/relay.ts'
-import { cleanUp, cleanUpOnSignals, onCleanup } from './cleanup.ts'
+import { cleanUp, cleanUpAtAnyEnd, onCleanup } from './cleanup.ts'
 import { median } from './statistics.ts'
 
 const eventCount = 100_000
@@ -133,7 +133,7 @@ async function main(): Promise<void> {
   process.stdout.write(`relay / raw = ${ratio.toFixed(2)} (median of ${String(rounds)} rounds)\n`)
 }
 
-cleanUpOnSignals()
+cleanUpAtAnyEnd()
 try {
   await main()
 } finally {

@@ -16,7 +16,7 @@ import type { Projection } from '../projections/projection.ts'
 import { projections } from '../projections/registry.ts'
 import { projector } from '../workers/projector.ts'
 import { rebuild } from '../workers/rebuild.ts'
-import { cleanUp, cleanUpOnSignals, onCleanup } from './cleanup.ts'
+import { cleanUp, cleanUpAtAnyEnd, onCleanup } from './cleanup.ts'
 import { writeHistory } from './history.ts'
 import { migrate, startPostgres } from './postgres.ts'
 import { cpuSeconds } from './processes.ts'
@@ -112,7 +112,7 @@ async function main(): Promise<void> {
   }
 }
 
-cleanUpOnSignals()
+cleanUpAtAnyEnd()
 try {
   await main()
 } finally {
