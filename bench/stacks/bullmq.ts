@@ -24,7 +24,7 @@ export function bullmqPeer(repository: string): StackFactory {
 }
 
 async function startPeer(app: string, folder: string, orgCount: number): Promise<Stack> {
-  install(app)
+  installPeer(app)
   const postgres = await startPostgres(folder)
   const redis = await startRedis(folder)
   await query(postgres.url, readFileSync(join(app, 'schema.sql'), 'utf8'))
@@ -58,7 +58,7 @@ async function startPeer(app: string, folder: string, orgCount: number): Promise
 }
 
 /** The peer's own dependencies, never part of weir's; installed on first use. */
-function install(app: string): void {
+export function installPeer(app: string): void {
   if (existsSync(join(app, 'node_modules', '.package-lock.json'))) return
   execFileSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: app,
@@ -66,7 +66,7 @@ function install(app: string): void {
   })
 }
 
-async function startRedis(folder: string): Promise<{ url: string; server: Running }> {
+export async function startRedis(folder: string): Promise<{ url: string; server: Running }> {
   const data = join(folder, 'redis')
   mkdirSync(data)
   const port = await freePorts()
