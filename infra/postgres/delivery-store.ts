@@ -61,18 +61,22 @@ const claimSql = `
     FROM placed
   ), taken AS (
     SELECT delivery.delivery_id
-    FROM webhook_outbox AS delivery JOIN ranked USING (delivery_id)
-    WHERE rank <= $6 AND delivery.status = 'pending' AND delivery.next_attempt_at <= $1
-      AND (delivery.locked_until IS NULL OR delivery.locked_until <= $1)
-    ORDER BY rank, ranked.next_attempt_at, delivery_id
+    FROM (
+      SELECT delivery_id FROM ranked WHERE rank <= $6
+      ORDER BY rank, next_attempt_at, delivery_id
+    ) AS chosen CROSS JOIN LATERAL (
+      SELECT delivery_id FROM webhook_outbox
+      WHERE delivery_id = chosen.delivery_id AND status = 'pending' AND next_attempt_at <= $1
+        AND (locked_until IS NULL OR locked_until <= $1)
+      LIMIT 1
+      FOR UPDATE SKIP LOCKED
+    ) AS delivery
     LIMIT $2
-    FOR UPDATE OF delivery SKIP LOCKED
   )
-  UPDATE webhook_outbox AS delivery
+  UPDATE webhook_outbox
   SET locked_until = $3
-  FROM taken
-  WHERE delivery.delivery_id = taken.delivery_id
-  RETURNING delivery.delivery_id, org_id, job_id, endpoint_id, url, host, event_type, sequence,
+  WHERE delivery_id = ANY (ARRAY(SELECT delivery_id FROM taken))
+  RETURNING delivery_id, org_id, job_id, endpoint_id, url, host, event_type, sequence,
     body, attempt, locked_until, next_attempt_at`
 
 // $1 id, $2 the claim's lock, $3 status, $4 next attempt or null, $5 http status, $6 error, $7 now
@@ -84,10 +88,10 @@ const finishSql = `
 
 // $1 ids, $2 the claims' locks
 const releaseSql = `
-  UPDATE webhook_outbox AS delivery
+  UPDATE webhook_outbox
   SET locked_until = NULL
-  FROM unnest($1::text[], $2::timestamptz[]) AS claim (delivery_id, locked_until)
-  WHERE delivery.delivery_id = claim.delivery_id AND delivery.locked_until = claim.locked_until`
+  WHERE delivery_id = ANY ($1)
+    AND locked_until = ($2::timestamptz[])[array_position($1::text[], delivery_id)]`
 
 const stateColumns = `delivery_id, org_id, job_id, endpoint_id, url, event_type, sequence, status,
     attempt, next_attempt_at, locked_until, last_status, last_error, created_at`
@@ -140,9 +144,8 @@ const forgetSql = `
     ) AS taken
     LIMIT $2
   )
-  DELETE FROM webhook_outbox AS delivery
-  USING old
-  WHERE delivery.delivery_id = old.delivery_id AND delivery.status = 'delivered'`
+  DELETE FROM webhook_outbox
+  WHERE delivery_id = ANY (ARRAY(SELECT delivery_id FROM old)) AND status = 'delivered'`
 
 type ClaimedRow = {
   delivery_id: string

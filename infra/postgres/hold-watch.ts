@@ -26,9 +26,13 @@ export class PostgresHoldWatch extends HoldWatch {
   override async orgsWithExpiredCredits(now: string, limit: number): Promise<readonly string[]> {
     const { rows } = await this.#pool.query<{ org_id: string }>({
       name: 'expired-credits',
-      text: `SELECT DISTINCT g.org_id FROM credit_grant g
-        JOIN account_balance b ON b.org_id = g.org_id AND b.posted > b.held
-        WHERE g.expires_at <= $1 AND g.remaining > 0 LIMIT $2`,
+      text: `WITH expired AS MATERIALIZED (
+          SELECT org_id FROM credit_grant WHERE expires_at <= $1 AND remaining > 0
+          ORDER BY expires_at
+        )
+        SELECT DISTINCT org_id FROM expired e
+        WHERE (SELECT b.posted > b.held FROM account_balance b WHERE b.org_id = e.org_id)
+        LIMIT $2`,
       values: [now, limit],
     })
     return rows.map((row) => row.org_id)

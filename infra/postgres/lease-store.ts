@@ -50,15 +50,18 @@ const renewStatement = `
     WHERE owner = $1 AND epoch = ANY ($2) AND expires_at > statement_timestamp()
     RETURNING job_id, epoch
   )
-  SELECT r.epoch, coalesce(q.cancel_requested, false) AS cancel_requested
-  FROM renewed r LEFT JOIN job_queue q USING (job_id)`
+  SELECT r.epoch, coalesce(
+    (SELECT q.cancel_requested FROM job_queue q WHERE q.job_id = r.job_id), false
+  ) AS cancel_requested
+  FROM renewed r`
 
-// $1 job ids, $2 epochs, $3 revisions
+// $1 job ids, $2 epochs, $3 revisions. No two leases have the same epoch. Not a join: of one with
+// an array Postgres may read all leases, and the array for each of them.
 const releaseStatement = `
-  UPDATE job_lease l
-  SET owner = NULL, expires_at = NULL, revision = greatest(l.revision, r.revision)
-  FROM unnest($1::text[], $2::bigint[], $3::int[]) AS r (job_id, epoch, revision)
-  WHERE l.job_id = r.job_id AND l.epoch = r.epoch`
+  UPDATE job_lease
+  SET owner = NULL, expires_at = NULL,
+    revision = greatest(revision, ($3::int[])[array_position($2::bigint[], epoch)])
+  WHERE job_id = ANY ($1) AND epoch = ANY ($2)`
 
 // $1 limit
 const expiredStatement = 'SELECT * FROM expired_leases($1)'

@@ -12,13 +12,14 @@ export type HoldView = {
   readonly expiresAt: string
 }
 
-// $1 org or null, $2 $3 after (heldAt, id), $4 limit
-const holdsStatement = `
+// $1 org or null, $2 $3 after (heldAt, id), $4 limit. Bounds, and the org, stand where an index
+// takes them, also in a plan that is kept.
+const holdsStatement = (orgId: string | null): string => `
   SELECT org_id AS "orgId", hold_id AS "holdId", job_id AS "jobId", remaining::text AS amount,
     held_at AS "heldAt", expires_at AS "expiresAt"
   FROM credit_hold
-  WHERE is_open AND ($1::text IS NULL OR org_id = $1)
-    AND ($2::timestamptz IS NULL OR (held_at, hold_id) < ($2, $3))
+  WHERE is_open AND ${orgId === null ? '$1::text IS NULL' : 'org_id = $1'}
+    AND (held_at, hold_id) < (coalesce($2::timestamptz, 'infinity'), coalesce($3, ''))
   ORDER BY held_at DESC, hold_id DESC
   LIMIT $4`
 
@@ -28,7 +29,8 @@ export async function listHolds(sql: Sql, query: Query): Promise<Page<HoldView>>
   const request = pageRequest(query, ['holds', orgId])
   const [heldAt = null, holdId = null] = request.after ?? []
   const values = [orgId, heldAt, holdId, request.limit + 1]
-  const rows = await sql<HoldView>('list-holds', holdsStatement, values)
+  const name = orgId === null ? 'list-all-holds' : 'list-holds'
+  const rows = await sql<HoldView>(name, holdsStatement(orgId), values)
   return page(
     rows,
     request,
@@ -56,7 +58,7 @@ const orgsStatement = `
     posted::text, held::text, overdraft::text,
     (posted - held + overdraft)::text AS available, opened_at AS "createdAt"
   FROM account_balance
-  WHERE $1::timestamptz IS NULL OR (opened_at, org_id) < ($1, $2)
+  WHERE (opened_at, org_id) < (coalesce($1::timestamptz, 'infinity'), coalesce($2, ''))
   ORDER BY opened_at DESC, org_id DESC
   LIMIT $3`
 

@@ -68,11 +68,12 @@ export async function getBalance(sql: Sql, orgId: string): Promise<Balance | nul
 export async function getBalances(sql: Sql, orgIds: readonly string[]): Promise<Balance[]> {
   const rows = await sql<Omit<Balance, 'currency'>>(
     'balances',
-    // Org by org: for `= ANY` Postgres reads the whole table when it believes that it is small.
+    // Org by org, which the limit says: a join Postgres does the other way round, when it believes
+    // that the table is small, and reads all of it.
     `SELECT org.id AS "orgId", balance.* FROM unnest($1::text[]) AS org (id) CROSS JOIN LATERAL (
        SELECT (posted - held + overdraft)::text AS available, held::text, posted::text,
          overdraft::text
-       FROM account_balance WHERE org_id = org.id
+       FROM account_balance WHERE org_id = org.id LIMIT 1
      ) AS balance`,
     [orgIds],
   )

@@ -12,10 +12,11 @@ export async function revisionsOf(sql: Sql, jobIds: readonly string[]): Promise<
   if (jobIds.length === 0) return []
   return sql<JobRevision>(
     'revisions-of-jobs',
-    // Job by job: for `= ANY` Postgres reads the whole table when it believes that it is small.
+    // Job by job, which the limit says: a join Postgres does the other way round, when it believes
+    // that the table is small, and reads all of it.
     `SELECT job_id AS "jobId", status.revision FROM unnest($1::text[]) AS job (job_id)
      CROSS JOIN LATERAL (
-       SELECT revision FROM job_status WHERE job_status.job_id = job.job_id
+       SELECT revision FROM job_status WHERE job_status.job_id = job.job_id LIMIT 1
      ) AS status`,
     [jobIds],
   )

@@ -20,7 +20,8 @@ export type UsageView = {
   readonly at: string
 }
 
-// $1 org, $2 job, $3 user, $4 provider, $5 from, $6 to, $7 $8 after (at, id), $9 limit
+// $1 org, $2 job, $3 user, $4 provider, $5 from, $6 to, $7 $8 after (at, id), $9 limit. Bounds
+// stand where an index takes them, also in a plan that is kept.
 const listStatement = `
   SELECT usage_id AS "usageId", job_id AS "jobId", user_id AS "userId", provider, model, units, ms,
     cost_nano_usd::text AS "costNanoUsd", charged_micro::text AS "chargedMicro",
@@ -30,9 +31,9 @@ const listStatement = `
     AND ($2::text IS NULL OR job_id = $2)
     AND ($3::text IS NULL OR user_id = $3)
     AND ($4::text IS NULL OR provider = $4)
-    AND ($5::timestamptz IS NULL OR called_at >= $5)
-    AND ($6::timestamptz IS NULL OR called_at < $6)
-    AND ($7::timestamptz IS NULL OR (called_at, usage_id) < ($7, $8))
+    AND called_at >= coalesce($5::timestamptz, '-infinity')
+    AND called_at < coalesce($6::timestamptz, 'infinity')
+    AND (called_at, usage_id) < (coalesce($7::timestamptz, 'infinity'), coalesce($8, ''))
   ORDER BY called_at DESC, usage_id DESC
   LIMIT $9`
 
@@ -104,8 +105,8 @@ export async function summarizeUsage(
     `WITH chosen AS (
        SELECT ${key} AS key, units, ms, cost_nano_usd, charged_micro FROM usage_entry
        WHERE org_id = $1
-         AND ($2::timestamptz IS NULL OR called_at >= $2)
-         AND ($3::timestamptz IS NULL OR called_at < $3)
+         AND called_at >= coalesce($2::timestamptz, '-infinity')
+         AND called_at < coalesce($3::timestamptz, 'infinity')
      ), unit AS (
        SELECT c.key, u.key AS unit, sum(u.value::numeric)::text AS count
        FROM chosen c, json_each_text(c.units) u GROUP BY c.key, u.key
