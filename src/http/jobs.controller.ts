@@ -1,6 +1,7 @@
-import { Body, Controller, Get, Header, Inject, Param, Post, Query, Req } from '@nestjs/common'
+import { Body, Controller, Get, Header, Inject, Param, Post, Query } from '@nestjs/common'
+import { Req, Res } from '@nestjs/common'
 import { CommandBus } from '@nestjs/cqrs'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { CancelJob } from '../commands/cancel-job.ts'
 import { batchJobsMax, jobRequest } from '../commands/job-request.ts'
 import { RetryJob } from '../commands/retry-job.ts'
@@ -55,7 +56,10 @@ export class JobsController {
   /** Takes the body from the request: what waits for the end of the job must not hold it. */
   @Post()
   @NeedsScope('jobs:write')
-  async submit(@Req() request: FastifyRequest): Promise<Answer> {
+  async submit(
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) { raw: response }: FastifyReply,
+  ): Promise<Answer> {
     const waitMs = preferredWaitMs(request)
     const jobId = request.weir.subjectId
     const submitted = await this.#submit(request, jobId)
@@ -63,7 +67,10 @@ export class JobsController {
     const location = `${this.#runtime.config.publicUrl}/v1/jobs/${jobId}`
     if (waitMs === null) return new Answer(202, this.#view(submitted), { location, ...headers })
     letGoOfBody(request)
-    await this.#channels.untilFinished(jobId, waitMs)
+    const gone = new AbortController()
+    if (response.closed) gone.abort()
+    else response.once('close', () => gone.abort())
+    await this.#channels.untilFinished(jobId, waitMs, gone.signal)
     const job = await this.#fresh(request, jobId)
     const preference = `wait=${waitMs / 1000}`
     return new Answer(202, job, { location, 'preference-applied': preference, ...headers })

@@ -110,9 +110,11 @@ export class JobChannels {
     return () => this.#leaving.delete(run)
   }
 
-  /** Resolves when the job is finished, after `limitMs`, or when the process stops. */
-  async untilFinished(jobId: string, limitMs: number): Promise<void> {
+  /** Resolves when the job is finished, after `limitMs`, when who waits leaves, or the process. */
+  async untilFinished(jobId: string, limitMs: number, gone?: AbortSignal): Promise<void> {
+    if (gone?.aborted) return
     const ended = new AbortController()
+    gone?.addEventListener('abort', () => ended.abort(), { signal: ended.signal })
     const unwatch = this.watch(jobId, -1, {
       update: ({ job }) => {
         if (isFinished(job.status)) ended.abort()
@@ -121,6 +123,7 @@ export class JobChannels {
     })
     const unfollow = this.onClose(() => ended.abort())
     await this.#runtime.clock.sleep(limitMs, ended.signal)
+    ended.abort()
     unfollow()
     unwatch()
   }

@@ -94,6 +94,28 @@ test('a request that waits for the end is in flight until then', async () => {
   expectReplay(await api.post('/v1/jobs', slow, headers), await first)
 })
 
+test('who leaves while it waits for the end may repeat its request at once', async () => {
+  const leaving = new AbortController()
+  const runAt = '2099-01-01T00:00:00Z'
+  const left = api
+    .call('POST', '/v1/jobs', {
+      body: sandbox({}, { runAt }),
+      headers: { ...withKey('a'), prefer: 'wait=60' },
+      signal: leaving.signal,
+    })
+    .catch(() => 'gone')
+  await waitFor('the job', async () => (await jobCount()) === 1)
+  leaving.abort()
+  expect(await left).toBe('gone')
+  const again = await waitFor('the answer', async () => {
+    const answer = await api.post<JobView>('/v1/jobs', sandbox({}, { runAt }), withKey('a'))
+    return answer.status === 202 && answer
+  })
+  expect(again.headers.get('idempotent-replayed')).toBe('true')
+  expect(again.json.status).toBe('queued')
+  expect(await jobCount()).toBe(1)
+})
+
 test('a refusal is not kept: the same key works once the reason is gone', async () => {
   const poor = await used.newOrg({ credits: 0n })
   for (const _attempt of [1, 2]) {

@@ -193,6 +193,18 @@ test('who waits for the end of a job waits no longer, and leaves nothing behind'
   expect([isOver, channels.size]).toEqual([true, 0])
 })
 
+test('who leaves while waiting for the end of a job is watched for no longer', async () => {
+  const { channels } = await given()
+  const gone = new AbortController()
+  const waiting = channels.untilFinished('j1', 60_000, gone.signal)
+  expect(channels.size).toBe(1)
+  gone.abort()
+  await waiting
+  await channels.untilFinished('j1', 60_000, gone.signal)
+  expect(channels.size).toBe(0)
+  await channels.close()
+})
+
 test('who waits for the end of a job is let go when the process stops', async () => {
   const { channels } = await given()
   const waiting = channels.untilFinished('j1', 60_000)
