@@ -3,10 +3,8 @@ import { enabledJobTypes } from '../../workers/handlers/registry.ts'
 import { startServer } from '../http/server.ts'
 import { openApiMetrics } from '../metrics/api.ts'
 import type { Runtime } from '../runtime.ts'
+import { checkEngines } from './check-engines.ts'
 import type { RoleParts, RunningRole } from './role.ts'
-
-/** A stream that is never written: reading it asks the event store whether it answers. */
-const streamOfNobody = 'nobody'
 
 /** HTTP commands and queries, sockets and server-sent events, the page. */
 export async function startApi(parts: RoleParts): Promise<RunningRole> {
@@ -23,12 +21,7 @@ export async function startApi(parts: RoleParts): Promise<RunningRole> {
     },
     checkReady: async () => {
       if (!allRolesReady()) throw new DomainError('unavailable', 'weir is still starting.')
-      await profile.sql('ready', 'SELECT 1', []).catch((cause: unknown) => {
-        throw new DomainError('unavailable', 'The database does not answer.', {}, { cause })
-      })
-      await profile.store.read(streamOfNobody, 0).catch((cause: unknown) => {
-        throw new DomainError('unavailable', 'The event store does not answer.', {}, { cause })
-      })
+      await checkEngines(profile)
     },
   }
   const server = await startServer(runtime)
