@@ -100,12 +100,12 @@ async function embeddedPlace(home: string): Promise<Place> {
     )
   }
   try {
-    if (isHomeTaken(home)) return guest(await joinEmbeddedPostgres(home))
+    if (await isHomeTaken(home)) return guest(await joinEmbeddedPostgres(home))
     const postgres = await startEmbeddedPostgres({ home })
     const { url, adopted } = postgres
     const stop = async (): Promise<void> => {
       // A weir that was started meanwhile has taken it over.
-      if (!adopted && !isHomeTaken(home)) await postgres.stop()
+      if (!adopted && !(await isHomeTaken(home))) await postgres.stop()
     }
     return { url, isStartedHere: !adopted, stop }
   } catch (error) {

@@ -1,13 +1,14 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { readConfig } from '../../src/config.ts'
 import { keepDevFile, readDevFile } from '../../src/supervisor/dev-file.ts'
 import { growingDelay } from '../../src/supervisor/growing-delay.ts'
-import { lockHome } from '../../src/supervisor/home-lock.ts'
+import { isHomeTaken, lockHome } from '../../src/supervisor/home-lock.ts'
 import { keepPostgres } from '../../src/supervisor/postgres-keeper.ts'
 import { processIdentity } from '../../src/supervisor/process-identity.ts'
+import { giveSign } from '../../src/supervisor/sign-of-life.ts'
 import { welcome } from '../../src/supervisor/welcome.ts'
 
 const dev = {
@@ -92,6 +93,27 @@ test('a home that a living process holds is refused, by name of the process', as
     await expect(lockHome(home)).rejects.toThrow(
       `weir is already running in ${home} (process ${process.ppid})`,
     )
+  })
+})
+
+test('a home that another container holds is refused, though its process is not seen', async () => {
+  await withHome(async (home) => {
+    const first = await lockHome(home)
+    first.release()
+    const folder = join(home, 'lock')
+    const identity = '1-0123456789ab'
+    const end = await giveSign(folder, identity)
+    writeFileSync(join(folder, `claim-${identity}`), '')
+    writeFileSync(join(folder, `held-${identity}`), '')
+    const refused = `weir is already running in ${home} (process 1)`
+    await expect(lockHome(home)).rejects.toThrow(refused)
+    expect(await isHomeTaken(home)).toBe(true)
+    end()
+    expect(await isHomeTaken(home)).toBe(false)
+    expect(readdirSync(folder)).toEqual([])
+    const second = await lockHome(home)
+    second.release()
+    expect(readdirSync(folder)).toEqual([])
   })
 })
 
