@@ -6,6 +6,7 @@ import { prepareBinaries, type Binaries } from './binaries.ts'
 import { errorCode, readIfThere } from './files.ts'
 import { initialise, userName } from './initialise.ts'
 import { clusterNameOf, isServing, readPidFile } from './leftovers.ts'
+import { keepRotating } from './log-file.ts'
 import { openSite, rememberPlace, type Site } from './place.ts'
 import { commandLine, launch, stopServer, wasStartedWith, watchExit } from './server.ts'
 import type { Exit, Server } from './server.ts'
@@ -72,6 +73,7 @@ export async function startEmbeddedPostgres(
     if (found === undefined) await stopServer(server.pid, clusterName)
     throw error
   }
+  keepRotating(site.logFile, server.exited)
   let stopping: Promise<void> | undefined
   return {
     url: urlOf(site, server.port, databaseName),

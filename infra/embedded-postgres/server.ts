@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { open, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -7,6 +7,7 @@ import type { Binaries } from './binaries.ts'
 import { readIfThere } from './files.ts'
 import { serverEnvironment } from './initialise.ts'
 import { clusterNameOf, endOrphans, hasEnded, isServing, readPidFile, signal } from './leftovers.ts'
+import { rotateLog, sizeOf } from './log-file.ts'
 import type { Site } from './place.ts'
 
 export interface Exit {
@@ -44,7 +45,6 @@ const attemptsMax = 20
 const attemptDelayMs = 250
 /** Replaying 2 GB of log after a crash takes a minute on a slow disk. */
 const startLimitMs = 300_000
-const logBytesMax = 10_000_000
 const stopSteps: readonly (readonly [NodeJS.Signals, number])[] = [
   // Fast: connections are ended, a checkpoint is written.
   ['SIGINT', 8_000],
@@ -205,17 +205,6 @@ async function freePort(wanted: number): Promise<number> {
   } finally {
     probe.close()
   }
-}
-
-async function rotateLog(file: string): Promise<void> {
-  if ((await sizeOf(file)) > logBytesMax) await rename(file, `${file}.1`)
-}
-
-async function sizeOf(file: string): Promise<number> {
-  return await stat(file).then(
-    ({ size }) => size,
-    () => 0,
-  )
 }
 
 async function logFrom(file: string, offset: number): Promise<string> {

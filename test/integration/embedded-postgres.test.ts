@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, readFileSync, statSync } from 'node:fs'
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +14,7 @@ import {
 } from '../../infra/embedded-postgres/embedded-postgres.ts'
 import { prepareBinaries } from '../../infra/embedded-postgres/binaries.ts'
 import { clusterNameOf, isServing } from '../../infra/embedded-postgres/leftovers.ts'
+import { rotateLog } from '../../infra/embedded-postgres/log-file.ts'
 import { openSite } from '../../infra/embedded-postgres/place.ts'
 import { commandLine, launch, stopServer } from '../../infra/embedded-postgres/server.ts'
 import { waitFor } from '../support/wait-for.ts'
@@ -219,6 +220,19 @@ test('a server whose database cannot be opened does not stay behind', async () =
   await writeFile(passwordFile, password)
   expect((await start()).adopted).toBe(false)
 }, 60_000)
+
+test('a log that has grown large is put aside while the server goes on writing to it', async () => {
+  const server = await start()
+  const { logFile } = await openSite(home)
+  await appendFile(logFile, 'x'.repeat(10_000_001))
+  await rotateLog(logFile)
+  await expect(query(server.url, 'SELECT 1 FROM nothing')).rejects.toThrow('does not exist')
+  await waitFor('the next line', () => readFileSync(logFile, 'utf8').includes('nothing'))
+  expect(statSync(logFile).size).toBeLessThan(10_000)
+  expect(statSync(`${logFile}.1`).size).toBeGreaterThan(10_000_000)
+  await rotateLog(logFile)
+  expect(statSync(`${logFile}.1`).size).toBeGreaterThan(10_000_000)
+})
 
 test('data that is gone is missed; a half-made data folder is made again', async () => {
   const lostHome = join(root, 'lost')
