@@ -320,6 +320,9 @@ function requireRoom(client: Client, channel: string): void {
 
 function unreadOf({ conn }: Socket): Unread {
   const unread = new Unread()
+  conn.on('packetCreate', ({ data }: { readonly data?: string | Buffer }) => {
+    unread.grow(data?.length ?? 0)
+  })
   conn.on('drain', () => unread.clear())
   conn.on('close', () => unread.clear())
   return unread

@@ -19,6 +19,8 @@ const refusalsMax = 500
 export const readsMax = 8
 /** Messages that wait for a client that does not read, until it is cut off. */
 const unreadMax = 5_000
+/** The same in bytes: with large metadata a message is twenty times as large as usual. */
+const unreadBytesMax = 8_000_000
 
 /** What a socket may still ask: a bucket that fills up again by and by. */
 export class RequestBudget {
@@ -54,17 +56,24 @@ export class RequestBudget {
 /** Messages that were sent to a client and have not left the process. */
 export class Unread {
   #count = 0
+  #bytes = 0
   #waiting: (() => void)[] = []
 
   /** One more. False when the client does not read them any more. */
   add(): boolean {
     this.#count += 1
-    return this.#count <= unreadMax
+    return this.#count <= unreadMax && this.#bytes <= unreadBytesMax
+  }
+
+  /** So large is what waits since one was sent. */
+  grow(bytes: number): void {
+    this.#bytes += bytes
   }
 
   /** All of them have left. */
   clear(): void {
     this.#count = 0
+    this.#bytes = 0
     for (const goOn of this.#waiting.splice(0)) goOn()
   }
 

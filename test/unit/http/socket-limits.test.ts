@@ -51,6 +51,17 @@ test('a client that does not read is told from one that does', () => {
   expect(unread.add()).toBe(true)
 })
 
+test('a client is cut off by what waits for it in bytes, too', () => {
+  const unread = new Unread()
+  expect(unread.add()).toBe(true)
+  unread.grow(8_000_000)
+  expect(unread.add()).toBe(true)
+  unread.grow(1)
+  expect(unread.add()).toBe(false)
+  unread.clear()
+  expect(unread.add()).toBe(true)
+})
+
 test('who waits for what is unread goes on when it has left', async () => {
   const unread = new Unread()
   await unread.left()
