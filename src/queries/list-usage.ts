@@ -88,7 +88,14 @@ export type UsageSummary = {
   readonly chargedMicro: string
 }
 
-/** Usage of an org, summed by one property. */
+/** Values of a property that are summed up at once: more would be an answer of many megabytes. */
+export const usageGroupsMax = 10_000
+
+/**
+ * Usage of an org, summed by one property.
+ *
+ * @throws DomainError `invalid_request`, also when the property has too many values
+ */
 export async function summarizeUsage(
   sql: Sql,
   orgId: string,
@@ -107,18 +114,26 @@ export async function summarizeUsage(
        WHERE org_id = $1
          AND called_at >= coalesce($2::timestamptz, '-infinity')
          AND called_at < coalesce($3::timestamptz, 'infinity')
+     ), total AS (
+       SELECT key, count(*)::int AS calls, sum(ms)::float8 AS ms,
+         sum(cost_nano_usd) AS cost_nano_usd, sum(charged_micro) AS charged_micro
+       FROM chosen GROUP BY key LIMIT $4
      ), unit AS (
        SELECT c.key, u.key AS unit, sum(u.value::numeric)::text AS count
        FROM chosen c, json_each_text(c.units) u GROUP BY c.key, u.key
      ), units AS (
        SELECT key, json_object_agg(unit, count) AS units FROM unit GROUP BY key
      )
-     SELECT c.key, count(*)::int AS calls, coalesce(min(u.units::text), '{}')::json AS units,
-       sum(c.ms)::float8 AS ms, sum(c.cost_nano_usd)::text AS "costNanoUsd",
-       sum(c.charged_micro)::text AS "chargedMicro"
-     FROM chosen c LEFT JOIN units u ON u.key IS NOT DISTINCT FROM c.key
-     GROUP BY c.key ORDER BY sum(c.charged_micro) DESC, c.key`,
-    [orgId, timeParam(query, 'from'), timeParam(query, 'to')],
+     SELECT t.key, t.calls, coalesce(u.units, '{}') AS units, t.ms,
+       t.cost_nano_usd::text AS "costNanoUsd", t.charged_micro::text AS "chargedMicro"
+     FROM total t LEFT JOIN units u
+       ON coalesce(u.key, '') = coalesce(t.key, '') AND (u.key IS NULL) = (t.key IS NULL)
+     ORDER BY t.charged_micro DESC, t.key`,
+    [orgId, timeParam(query, 'from'), timeParam(query, 'to'), usageGroupsMax + 1],
   )
+  if (items.length > usageGroupsMax) {
+    const detail = `has more than ${usageGroupsMax} values there: narrow \`from\` and \`to\``
+    throw invalid('invalid_request', [{ pointer: '?groupBy', detail }])
+  }
   return { items }
 }

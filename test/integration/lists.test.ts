@@ -3,6 +3,8 @@ import { openPool } from '../../infra/postgres/pool.ts'
 import { sqlOver } from '../../infra/postgres/sql.ts'
 import { readConfig } from '../../src/config.ts'
 import { listOrgJobs } from '../../src/queries/list-jobs.ts'
+import type { Query } from '../../src/http/paging.ts'
+import { summarizeUsage } from '../../src/queries/list-usage.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
 
 let database: TestDatabase
@@ -18,6 +20,25 @@ beforeAll(async () => {
 })
 
 afterAll(async () => database.close())
+
+test('usage is summed up by a property that has not too many values in the period', async () => {
+  await database.pool.query(`
+    INSERT INTO weir.usage_entry
+    SELECT 'usage' || n, 'org', 'job' || n, 'sandbox.run', nullif('user' || n, 'user1'), 'sandbox',
+      null, '{"requests":"2","images":"1"}', 5, 7, n, 1, true,
+      '2026-01-01'::timestamptz + n * interval '1 s'
+    FROM generate_series(1, 10001) n`)
+  const pool = openPool(database.url, { max: 1, applicationName: 'test' })
+  const sum = (query: Query) => summarizeUsage(sqlOver(pool), 'org', query)
+  const tooMany = { code: 'invalid_request', extra: { errors: [{ pointer: '?groupBy' }] } }
+  await expect(sum({ groupBy: 'userId' })).rejects.toMatchObject(tooMany)
+  const { items } = await sum({ groupBy: 'userId', to: '2026-01-01T02:46:41Z' })
+  expect(items).toHaveLength(10_000)
+  const sums = { calls: 1, units: { requests: '2', images: '1' }, ms: 5, costNanoUsd: '7' }
+  expect(items[0]).toEqual({ key: 'user10000', ...sums, chargedMicro: '10000' })
+  expect(items.at(-1)).toEqual({ key: null, ...sums, chargedMicro: '1' })
+  await pool.end()
+})
 
 test('jobs of all orgs are listed without reading the whole table', async () => {
   const pool = openPool(database.url, { max: 1, applicationName: 'test' })

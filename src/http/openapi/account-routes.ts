@@ -1,4 +1,5 @@
 import { DomainError } from '../../../domain/errors.ts'
+import { usageGroupsMax } from '../../queries/list-usage.ts'
 import { balance, baseUrl, jobId, ledgerEntry, orgId, uploadId, usage } from './examples.ts'
 import { usualRefusals } from './problems.ts'
 import type { Refusal } from './problems.ts'
@@ -80,7 +81,9 @@ export const accountRoutes: readonly Route[] = [
     path: '/v1/usage/summary',
     operationId: 'summarizeUsage',
     summary: 'Sum up usage',
-    description: 'The sums of all calls in a period, by one of their properties.',
+    description:
+      'The sums of all calls in a period, by one of their properties. One that has more than ' +
+      `${usageGroupsMax} values there is refused: ask for a shorter period.`,
     access: { scope: 'billing:read' },
     parameters: ['groupBy', 'from', 'to'],
     answers: {
