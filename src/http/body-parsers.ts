@@ -9,8 +9,9 @@ export function registerBodyParsers(instance: FastifyInstance): void {
   instance.addContentTypeParser(
     'application/json',
     { parseAs: 'buffer' },
-    (_request, body, done) => {
+    ({ headers }, body, done) => {
       try {
+        requirePlain(headers['content-encoding'])
         done(null, parseJsonBody(Buffer.from(body)))
       } catch (error) {
         done(error instanceof Error ? error : new Error('unreadable body'))
@@ -26,4 +27,11 @@ export function registerBodyParsers(instance: FastifyInstance): void {
     for await (const chunk of payload.iterator({ destroyOnReturn: false })) if (chunk) throw other
     return undefined
   })
+}
+
+/** A packed body would be read as it comes, and only be called unreadable. */
+function requirePlain(encoding: string | undefined): void {
+  if (encoding === undefined || encoding.trim().toLowerCase() === 'identity') return
+  const detail = 'Send the body without Content-Encoding: packed ones are not read.'
+  throw new DomainError('unsupported_media_type', detail)
 }
