@@ -32,7 +32,9 @@ export type JobStream = {
 export function streamJobEvents(stream: JobStream): Answer {
   const { request, jobId, query, channels, job } = stream
   const lastEventId = request.headers['last-event-id']
-  const given = revisionParam(typeof lastEventId === 'string' ? lastEventId : null, 'Last-Event-ID')
+  // An empty one is what clients send that have seen nothing yet.
+  const isGiven = typeof lastEventId === 'string' && lastEventId !== ''
+  const given = revisionParam(isGiven ? lastEventId : null, 'Last-Event-ID')
   const after = given ?? revisionParam(textParam(query, 'after'), '?after') ?? -1
   if (job.isFinished && after >= job.revision) return new Answer(204, undefined)
   const body = new PassThrough()

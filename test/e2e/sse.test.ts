@@ -100,6 +100,8 @@ test('a stream goes on behind Last-Event-ID, else behind `after`, else begins at
   expect(await idsOf({}, '?after=2')).toEqual(all.slice(3))
   expect(await idsOf({}, '?after=-1')).toEqual(all)
   expect(await idsOf({ 'last-event-id': '3' }, '?after=0')).toEqual(all.slice(4))
+  expect(await idsOf({ 'last-event-id': '' })).toEqual(all)
+  expect(await idsOf({ 'last-event-id': '' }, '?after=2')).toEqual(all.slice(3))
 })
 
 test('a reader that comes back again and again misses nothing and gets nothing twice', async () => {
