@@ -141,9 +141,9 @@ export function csvLine(row: LedgerView): string {
   return `${line.join(',')}\r\n`
 }
 
-/** Spreadsheets take what begins like this for a formula and run it. */
+/** Spreadsheets take what begins like this for a formula and run it; wide signs too. */
 function harmless(cell: string): string {
-  return /^[=+\-@\t\r]/.test(cell) ? `'${cell}` : cell
+  return /^[=+\-@\t\r\n＝＋－＠]/.test(cell) ? `'${cell}` : cell
 }
 
 function quoted(cell: string): string {

@@ -20,6 +20,8 @@ test.each([
   ['-5', `'-5`],
   ['@SUM(A1)', `'@SUM(A1)`],
   ['\tx', `'\tx`],
+  ['\n=1+1', `"'\n=1+1"`],
+  ['＝1+1', `'＝1+1`],
   ['a "b", c', '"a ""b"", c"'],
   ['=HYPERLINK("x";"y")', `"'=HYPERLINK(""x"";""y"")"`],
   ['two\r\nlines', '"two\r\nlines"'],
