@@ -76,14 +76,19 @@ function describe(error: ErrorObject): FieldError {
     case 'additionalProperties':
       return { pointer, detail: 'is not known here' }
     case 'enum':
-      return { pointer, detail: `must be one of ${String(params['allowedValues'])}` }
+      return { pointer, detail: `must be one of ${listed(params['allowedValues'], ', ')}` }
     case 'type':
-      return { pointer, detail: `must be ${String(params['type'])}` }
+      return { pointer, detail: `must be ${listed(params['type'], ' or ')}` }
     case 'format':
       return { pointer, detail: `must be a valid ${String(params['format'])}` }
     default:
       return { pointer, detail: message ?? 'is not acceptable' }
   }
+}
+
+/** One value or several; null by its name. */
+function listed(values: unknown, separator: string): string {
+  return (Array.isArray(values) ? values : [values]).map(String).join(separator)
 }
 
 /** A name as RFC 6901 writes it in a pointer. */

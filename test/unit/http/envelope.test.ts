@@ -16,3 +16,19 @@ test.each([
     expect.objectContaining({ extra: { errors: [expect.objectContaining({ pointer })] } }),
   )
 })
+
+test.each([
+  [{ window: 'week' }, 'must be one of day, month, null'],
+  [{ max: true }, 'must be integer or string'],
+])('of %j it says what may stand there instead', (body, detail) => {
+  const readLimit = envelope({
+    type: 'object',
+    properties: {
+      window: { type: ['string', 'null'], enum: ['day', 'month', null] },
+      max: { type: ['integer', 'string'] },
+    },
+  })
+  expect(() => readLimit(body)).toThrow(
+    expect.objectContaining({ extra: { errors: [expect.objectContaining({ detail })] } }),
+  )
+})
