@@ -6,6 +6,7 @@ import { RUNTIME } from '../runtime.ts'
 import type { Runtime } from '../runtime.ts'
 import { Public } from './access.ts'
 import { Answer } from './answer.ts'
+import { isKnown } from './entity-tag.ts'
 import { docsPage } from './openapi/docs-page.ts'
 import { openApiDocument } from './openapi/document.ts'
 
@@ -61,7 +62,7 @@ function documentFile(text: string, contentType: string): DocumentFile {
 }
 
 function send(request: FastifyRequest, { bytes, headers }: DocumentFile): Answer {
-  const isKnown = request.headers['if-none-match'] === headers['etag']
-  if (isKnown) return new Answer(304, undefined, { ...headers })
+  const isThere = isKnown(request.headers['if-none-match'], headers['etag'] ?? '')
+  if (isThere) return new Answer(304, undefined, { ...headers })
   return new Answer(200, Readable.from(bytes), headers)
 }

@@ -11,6 +11,7 @@ import {
 import { contentDisposition } from '../../domain/content-disposition.ts'
 import type { ObjectPermit, PermitCheck } from '../../domain/upload/object-permit.ts'
 import type { Log } from '../log.ts'
+import { isKnown } from './entity-tag.ts'
 import { loggedRefusalOf, sendProblem } from './problem.ts'
 
 type GetPermit = Extract<ObjectPermit, { method: 'GET' }>
@@ -100,7 +101,7 @@ async function send(
     'content-security-policy': "default-src 'none'; sandbox",
     'x-content-type-options': 'nosniff',
   })
-  if (request.headers['if-none-match'] === etag) return reply.code(304).send()
+  if (isKnown(request.headers['if-none-match'], etag)) return reply.code(304).send()
   const range = rangeOf(request, known.bytes, etag)
   reply.header('content-type', known.contentType)
   if (range !== null) {

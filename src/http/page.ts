@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { FastifyInstance } from 'fastify'
+import { isKnown } from './entity-tag.ts'
 
 const localNames = ['localhost', '127.0.0.1', '[::1]']
 
@@ -51,7 +52,7 @@ export function registerPage(
         return reply.redirect(`${publicUrl}/`)
       }
       void reply.headers({ etag, 'cache-control': 'no-cache' })
-      if (request.headers['if-none-match'] === etag) return reply.status(304).send()
+      if (isKnown(request.headers['if-none-match'], etag)) return reply.status(304).send()
       void reply.headers({
         'content-type': contentType,
         'content-security-policy': policy,

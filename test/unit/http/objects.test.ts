@@ -93,8 +93,12 @@ describe('GET', () => {
     const url = await signedGet()
     const etag = (await fetch(url, { method: 'HEAD' })).headers.get('etag') ?? ''
     expect(etag).toMatch(/^"[0-9a-f]{64}"$/)
-    const answer = await fetch(url, { headers: { 'if-none-match': etag } })
-    expect([answer.status, await answer.text()]).toEqual([304, ''])
+    for (const known of [etag, `W/${etag}`, `"a", ${etag}`, '*']) {
+      const answer = await fetch(url, { headers: { 'if-none-match': known } })
+      expect([known, answer.status, await answer.text()]).toEqual([known, 304, ''])
+    }
+    const other = await fetch(url, { headers: { 'if-none-match': '"a"' } })
+    expect([other.status, (await other.text()).length]).toEqual([200, bytes.length])
   })
 
   test.each([
