@@ -41,6 +41,8 @@ export const intakeOptions = {
     headersTimeout: headersMs,
     connectionsCheckingInterval: lookEveryMs,
     maxHeaderSize: headerBytesMax,
+    // Node would refuse a request without one in no words; server.ts does it as anything else.
+    requireHostHeader: false,
   },
 }
 

@@ -5,6 +5,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify'
 import { fastify } from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppModule } from '../app.module.ts'
+import { DomainError } from '../../domain/errors.ts'
 import { Gateway, socketPath } from '../realtime/gateway.ts'
 import { Channels } from '../realtime/channels.ts'
 import type { Runtime } from '../runtime.ts'
@@ -18,7 +19,7 @@ import { refusalOf, sendProblem } from './problem.ts'
 import { isReadableQuery, unreadableQuery } from './readable-query.ts'
 import { sessionOf } from './session-cookie.ts'
 import { trustProxyOf } from './trusted-proxies.ts'
-import { ignoreUpgrades } from './upgrades.ts'
+import { ignoreExpectations, ignoreUpgrades } from './upgrades.ts'
 import { versionedUrl } from './versioned-url.ts'
 
 const requestIdPattern = /^[\w.-]{1,128}$/
@@ -76,6 +77,7 @@ export async function startServer(runtime: Runtime): Promise<RunningServer> {
   const gateway = app.get(Gateway)
   gateway.open(instance.server)
   ignoreUpgrades(instance.server, `${socketPath}/`)
+  ignoreExpectations(instance.server)
   await app.listen(config.port, config.host)
   return {
     close: async (signal) => {
@@ -108,13 +110,23 @@ function prepare(instance: FastifyInstance, runtime: Runtime): void {
   })
   instance.addHook('onRequest', (request, reply, done) => {
     // Answered here: pages have no filter for what is thrown.
-    if (isReadableQuery(request.raw.url ?? '')) done()
+    if (lacksHost(request)) void sendProblem(hostMissing(), request, reply)
+    else if (isReadableQuery(request.raw.url ?? '')) done()
     else void sendProblem(unreadableQuery(), request, reply)
   })
   instance.addHook('onResponse', (request, reply, done) => {
     tell(request, reply, runtime)
     done()
   })
+}
+
+/** RFC 9112 §3.2: HTTP/1.1 names the host, HTTP/1.0 need not. */
+function lacksHost({ raw, headers }: FastifyRequest): boolean {
+  return raw.httpVersion === '1.1' && headers.host === undefined
+}
+
+function hostMissing(): DomainError {
+  return new DomainError('invalid_request', 'A request of HTTP/1.1 has a Host header.')
 }
 
 /** The canonical line of a request, its metrics and the end of its span. */

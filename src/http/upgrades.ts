@@ -25,6 +25,11 @@ export function ignoreUpgrades(server: Server, path: string): void {
   })
 }
 
+/** Answers requests that expect what weir does not know as if they had not: RFC 9110 §10.1.1. */
+export function ignoreExpectations(server: Server): void {
+  server.on('checkExpectation', (request, answer) => server.emit('request', request, answer))
+}
+
 function withoutUpgrade({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
   const lines = [`${method} ${url} HTTP/${httpVersion}`]
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {

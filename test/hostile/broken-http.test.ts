@@ -45,6 +45,7 @@ const garbage: readonly (readonly [what: string, bytes: string | Buffer])[] = [
   ['a header without a name', 'GET / HTTP/1.1\r\nhost: a\r\n: x\r\n\r\n'],
   ['a header with a NUL', 'GET / HTTP/1.1\r\nhost: a\r\nx-a: \0\r\n\r\n'],
   ['a header line that is folded', 'GET / HTTP/1.1\r\nhost: a\r\nx-a: b\r\n c\r\n\r\n'],
+  ['a request that names no host', 'GET / HTTP/1.1\r\nconnection: close\r\n\r\n'],
   ['an unknown method', 'BREW /pot HTTP/1.1\r\nhost: a\r\n\r\n'],
   ['an unknown version', 'GET / HTTP/9.9\r\nhost: a\r\n\r\n'],
   ['what begins a TLS connection', Buffer.from('16030100c8010000c40303', 'hex')],
@@ -85,6 +86,16 @@ test('who offers another protocol is answered in this one, again and with a body
   connection.socket.write('upgrade: nonsense\r\n\r\n')
   await connection.closed
   expect(answers(connection.text)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 202', 'HTTP/1.1 200'])
+})
+
+test('who expects what nobody knows is answered all the same', async () => {
+  const { api } = await used.newOrg()
+  const body = JSON.stringify(sandbox())
+  const known = `authorization: Bearer ${api.token}\r\nexpect: 200-ok\r\nconnection: close\r\n`
+  const length = `content-length: ${body.length}`
+  expect(await exchange(used.weir.baseUrl, post(`${known}${length}`, body))).toMatch(
+    /^HTTP\/1\.1 202 /,
+  )
 })
 
 test('headers beyond 16 KB are refused with the limit', async () => {
