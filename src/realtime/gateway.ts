@@ -16,7 +16,7 @@ import type { Runtime } from '../runtime.ts'
 import { Channels } from './channels.ts'
 import { openJobSubscription } from './job-subscription.ts'
 import { frameBytesMax, introductionMs, subscriptionsMax } from './socket-limits.ts'
-import { readsMax, RequestBudget, SocketsByOrg, Unread } from './socket-limits.ts'
+import { readsMax, RequestBudget, requestNames, SocketsByOrg, Unread } from './socket-limits.ts'
 
 /** Where sockets connect. */
 export const socketPath = '/v1/socket'
@@ -167,8 +167,12 @@ export class Gateway {
     const { clock } = this.#runtime
     const budget = new RequestBudget(clock.now())
     socket.use((packet, next) => {
-      if (budget.take(clock.now())) return next()
-      answerTo(packet.at(-1))({ ok: false, code: 'rate_limited' })
+      const ack: unknown = packet.at(-1)
+      // Whoever says too little, or too much, is answered too.
+      packet.splice(1, packet.length, packet[1], ack)
+      const mayAsk = budget.take(clock.now())
+      if (mayAsk && requestNames.includes(packet[0])) return next()
+      answerTo(ack)({ ok: false, code: mayAsk ? 'invalid_request' : 'rate_limited' })
       if (budget.isAbused) this.#cutOff(socket)
     })
   }

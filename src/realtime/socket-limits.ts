@@ -1,6 +1,8 @@
 // What one socket, or the sockets of one org, may ask of the api. Every limit has its unit; whoever
 // goes beyond one is told `rate_limited`, and whoever goes on after that is cut off.
 
+/** What a socket may ask for at all. */
+export const requestNames: readonly unknown[] = ['subscribe', 'unsubscribe']
 /** Channels of one socket. */
 export const subscriptionsMax = 1_000
 /** Largest message of a client, bytes. */

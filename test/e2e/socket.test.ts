@@ -226,6 +226,12 @@ test('nonsense instead of a request is refused, and the socket lives on', async 
   raw.emit('unsubscribe')
   raw.emit('subscribe')
   raw.emit('no such event', { a: 1 })
+  for (const name of ['subscribe', 'unsubscribe', 'no such event']) {
+    for (const said of [[], [{}, 17]]) {
+      const ack: unknown = await raw.timeout(5_000).emitWithAck(name, ...said)
+      expect(ack).toMatchObject({ ok: false, code: expect.any(String) })
+    }
+  }
   expect(await socket.subscribe(`job:${jobId}`, -1)).toMatchObject({ ok: true })
 })
 
