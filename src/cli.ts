@@ -36,12 +36,16 @@ function help(among: readonly Command[]): void {
 }
 
 function helpOf({ name, usage, summary, options }: Command): void {
-  say(`Usage: weir ${name} ${usage}`)
+  say(`Usage: weir ${name} ${usage}`.trimEnd())
   say()
   say(summary)
-  for (const [option, { type }] of Object.entries(options ?? {})) {
-    say(`  --${option}${type === 'string' ? ' <value>' : ''}`)
-  }
+  if (!options) return
+  const lines = Object.entries(options).map(([option, { type, about }]) => {
+    return { flag: `--${option}${type === 'string' ? ' <value>' : ''}`, about }
+  })
+  const wide = Math.max(...lines.map(({ flag }) => flag.length))
+  say()
+  for (const { flag, about } of lines) say(`  ${flag.padEnd(wide)}   ${about}`)
 }
 
 /** The command that the words begin with: the longest name wins. */
@@ -51,8 +55,12 @@ function find(words: readonly string[]): Command | undefined {
   return commands.filter(isNamed).sort((a, b) => b.name.length - a.name.length)[0]
 }
 
+function isHelp(word: string): boolean {
+  return word === '--help' || word === '-h'
+}
+
 async function main(words: readonly string[]): Promise<number> {
-  const [first] = words
+  const [first, second] = words
   if (first === '--version') {
     say(version)
     return 0
@@ -60,15 +68,15 @@ async function main(words: readonly string[]): Promise<number> {
   const command = find(words)
   if (command) return runCommand(command, words.slice(command.name.split(' ').length))
   const group = commands.filter(({ name }) => name.split(' ')[0] === first)
-  const isAsked = first === undefined || first === 'help' || first === '--help' || first === '-h'
   help(group.length > 0 ? group : commands)
-  if (isAsked) return 0
+  if (first === undefined || first === 'help' || isHelp(first)) return 0
+  if (group.length > 0 && second !== undefined && isHelp(second)) return 0
   process.stderr.write(`There is no command \`weir ${words.slice(0, 2).join(' ')}\`.\n`)
   return 2
 }
 
 async function runCommand(command: Command, words: readonly string[]): Promise<number> {
-  if (words.includes('--help') || words.includes('-h')) {
+  if (words.some(isHelp)) {
     helpOf(command)
     return 0
   }

@@ -25,14 +25,18 @@ export const auditCommands: readonly Command[] = [
     name: 'audit verify',
     usage: '<file> [--hash <hash>] [--root <file>] [--live]',
     summary: 'Checks an exported log without any database; names the first bad event.',
-    options: { hash: { type: 'string' }, root: { type: 'string' }, live: { type: 'boolean' } },
+    options: {
+      hash: { type: 'string', about: 'the hash that `audit export` printed' },
+      root: { type: 'string', about: 'a file that `audit root` wrote' },
+      live: { type: 'boolean', about: 'looks too whether the live log still says the same' },
+    },
     run: verifyFile,
   },
   {
     name: 'audit root',
     usage: '<file> [--day <yyyy-mm-dd>]',
     summary: 'Writes into a new file where all accounts stood on a day, by default the last one.',
-    options: { day: { type: 'string' } },
+    options: { day: { type: 'string', about: 'in UTC; by default the last one with a root' } },
     run: rootFile,
   },
   {

@@ -1,5 +1,3 @@
-import type { ParseArgsConfig } from 'node:util'
-
 /** What stops a command, as a sentence for the person at the terminal. */
 export class CliError extends Error {
   override readonly name = 'CliError'
@@ -14,6 +12,15 @@ export type Given = {
   readonly options: Readonly<Record<string, unknown>>
 }
 
+/** A flag of a command; the words behind it are for `--help`. */
+export type Option = { readonly type: 'string' | 'boolean'; readonly about: string }
+
+/** Of commands whose request can be repeated safely; `askOnce` sends it. */
+export const idempotencyKey: Option = {
+  type: 'string',
+  about: 'with the same key again nothing is done again',
+}
+
 /** One command of the terminal. */
 export type Command = {
   /** As it is typed, e.g. `job why`. */
@@ -21,7 +28,7 @@ export type Command = {
   /** Its arguments, as the usage line shows them. */
   readonly usage: string
   readonly summary: string
-  readonly options?: ParseArgsConfig['options']
+  readonly options?: Readonly<Record<string, Option>>
   /** @returns the exit code @throws CliError */
   readonly run: (given: Given) => Promise<number>
 }

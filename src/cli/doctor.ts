@@ -20,7 +20,13 @@ export const doctorCommands: readonly Command[] = [
     name: 'doctor',
     usage: '[--verify] [--live]',
     summary: 'Looks whether all is well; --verify checks every event and result by arithmetic.',
-    options: { verify: { type: 'boolean' }, live: { type: 'boolean' } },
+    options: {
+      verify: {
+        type: 'boolean',
+        about: 'checks the whole log, results and read models; takes long',
+      },
+      live: { type: 'boolean', about: 'with --verify: jobs are under way, which is no fault' },
+    },
     run: doctor,
   },
 ]

@@ -1,13 +1,15 @@
 import { readFile } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import { askOnce, askWeir, callWeir, memberAt, textAt, WeirAway } from './api.ts'
-import { argument, isSet, option, say, UsageError } from './command.ts'
+import { argument, idempotencyKey, isSet, option, say, UsageError } from './command.ts'
 import type { Command, Given } from './command.ts'
 import { why } from './job-why.ts'
 
 const reconnectMs = 1_000
 /** Connections that fail in a row before a watch gives up: weir may be started again meanwhile. */
 const reconnectsMax = 60
+
+const asJson = { json: { type: 'boolean', about: 'the timeline for programs' } } as const
 
 /** Commands about one job. */
 export const jobCommands: readonly Command[] = [
@@ -16,12 +18,12 @@ export const jobCommands: readonly Command[] = [
     usage: '<type> [--input <json or @file>] [--watch]',
     summary: 'Submits a job of the type and prints its id.',
     options: {
-      input: { type: 'string' },
-      'user-id': { type: 'string' },
-      priority: { type: 'string' },
-      'idempotency-key': { type: 'string' },
-      'webhook-url': { type: 'string' },
-      watch: { type: 'boolean' },
+      input: { type: 'string', about: 'JSON, or @ and the name of a file that holds it' },
+      'user-id': { type: 'string', about: 'whose job it is' },
+      priority: { type: 'string', about: 'low, normal or high' },
+      'idempotency-key': idempotencyKey,
+      'webhook-url': { type: 'string', about: 'is told of the start and the end' },
+      watch: { type: 'boolean', about: 'follows the job to its end' },
     },
     run: submit,
   },
@@ -35,14 +37,14 @@ export const jobCommands: readonly Command[] = [
     name: 'job why',
     usage: '<jobId> [--json]',
     summary: 'Prints everything that is known of a job as one timeline, from the database.',
-    options: { json: { type: 'boolean' } },
+    options: asJson,
     run: why,
   },
   {
     name: 'why',
     usage: '<jobId> [--json]',
     summary: 'The same as `weir job why`.',
-    options: { json: { type: 'boolean' } },
+    options: asJson,
     run: why,
   },
   {

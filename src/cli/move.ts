@@ -28,7 +28,7 @@ export const moveCommands: readonly Command[] = [
     name: 'import',
     usage: '<file> [--objects <folder>]',
     summary: 'Brings an exported log, and the objects of a home, into an empty installation.',
-    options: { objects: { type: 'string' } },
+    options: { objects: { type: 'string', about: 'the folder `objects` of the old home' } },
     run: importFile,
   },
 ]

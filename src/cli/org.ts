@@ -1,5 +1,5 @@
 import { askOnce, askWeir, memberAt, textAt } from './api.ts'
-import { argument, isSet, option, say, UsageError } from './command.ts'
+import { argument, idempotencyKey, isSet, option, say, UsageError } from './command.ts'
 import type { Command, Given } from './command.ts'
 
 /** Commands about an organisation, as an operator. */
@@ -8,7 +8,10 @@ export const orgCommands: readonly Command[] = [
     name: 'org create',
     usage: '<name> [--overdraft <microcredits>] [--key]',
     summary: 'Opens an organisation; --key issues its first API key, which is shown once.',
-    options: { overdraft: { type: 'string' }, key: { type: 'boolean' } },
+    options: {
+      overdraft: { type: 'string', about: 'micro-credits by which it may go below zero' },
+      key: { type: 'boolean', about: 'issues a key with all scopes' },
+    },
     run: create,
   },
   {
@@ -16,10 +19,10 @@ export const orgCommands: readonly Command[] = [
     usage: '<orgId> <microcredits> --reason <text> [--kind promo] [--idempotency-key <key>]',
     summary: 'Gives credits to an organisation.',
     options: {
-      reason: { type: 'string' },
-      kind: { type: 'string' },
-      'expires-at': { type: 'string' },
-      'idempotency-key': { type: 'string' },
+      reason: { type: 'string', about: 'is kept with the grant' },
+      kind: { type: 'string', about: 'plan, purchase, promo, adjustment or refund' },
+      'expires-at': { type: 'string', about: 'ISO 8601; without it the credits stay' },
+      'idempotency-key': idempotencyKey,
     },
     run: grant,
   },
@@ -27,7 +30,7 @@ export const orgCommands: readonly Command[] = [
     name: 'org limits',
     usage: '<orgId> [--set <json>]',
     summary: 'Shows the limits of an organisation; --set puts a JSON list in their place.',
-    options: { set: { type: 'string' } },
+    options: { set: { type: 'string', about: 'all limits from now on, as a JSON list' } },
     run: limits,
   },
 ]

@@ -150,6 +150,19 @@ test('what cannot be done is one sentence and an exit code', async () => {
   expect(torn.stderr).toMatch(/^`000` is one argument too many\./)
 })
 
+test('help of a command or of a group is an answer, and says what its options do', async () => {
+  for (const word of ['--help', '-h']) {
+    const group = await run(['job', word])
+    expect(group).toMatchObject({ code: 0, stderr: '' })
+    expect(group.stdout).toContain('job submit <type>')
+    expect(group.stdout).not.toContain('org create')
+    const command = await run(['doctor', word])
+    expect(command).toMatchObject({ code: 0, stderr: '' })
+    expect(command.stdout).toMatch(/^ {2}--live {5}with --verify: \w/m)
+  }
+  expect(await run(['job', 'nonsense', '--help'])).toMatchObject({ code: 2 })
+})
+
 const testWithFullDisk = existsSync('/dev/full') ? test : test.skip
 
 testWithFullDisk('an output that cannot be written is a failure', () => {
