@@ -87,9 +87,9 @@ module.exports = {
     },
     {
       name: 'profiles-build-adapters',
-      comment: 'Only src/profiles and src/main.ts import infra.',
+      comment: 'Only src/profiles imports infra.',
       severity: 'error',
-      from: { path: production, pathNot: ['^infra/', '^src/profiles/', '^src/main\\.ts$'] },
+      from: { path: production, pathNot: ['^infra/', '^src/profiles/'] },
       to: { path: '^infra/' },
     },
     {
