@@ -19,9 +19,6 @@ const delaysMs: readonly number[] = [
   24 * hourMs,
 ]
 
-/** How often a delivery is tried before it is parked. */
-export const webhookAttemptsMax = delaysMs.length
-
 // Receivers that fail together must not be called again together.
 const jitterShare = 0.1
 const retryAfterMsMax = 24 * hourMs

@@ -1,4 +1,3 @@
-import type { FieldError } from '../../domain/errors.ts'
 import { imageUpscale } from './image-upscale.ts'
 import type { JobType } from './job-type.ts'
 import { sandboxRun } from './sandbox-run.ts'
@@ -12,18 +11,6 @@ export const jobTypes: JobTypes = tableOf([imageUpscale, sandboxRun])
 /** The job types of an installation; `WEIR_SANDBOX=false` takes the test mode away. */
 export function enabledJobTypes(options: { readonly sandbox: boolean }): JobTypes {
   return options.sandbox ? jobTypes : tableOf([...jobTypes.values()].filter(isNoSandbox))
-}
-
-/** What is wrong with a job's type and input, as pointers into the request. */
-export function validateInput(
-  jobType: string,
-  input: unknown,
-  types: JobTypes = jobTypes,
-): readonly FieldError[] {
-  const type = types.get(jobType)
-  if (type !== undefined) return type.validate(input)
-  const detail = `is no job type; there are ${[...types.keys()].join(', ')}`
-  return [{ pointer: '/type', detail }]
 }
 
 function isNoSandbox(type: JobType): boolean {
