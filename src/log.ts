@@ -4,13 +4,13 @@ import { pino } from 'pino'
 import type { LoggerOptions } from 'pino'
 
 /** What a line may hold. Anything else stays out: a list of what is secret would forget some. */
-const allowedFields = new Set([
+export const allowedFields = new Set([
   ...['service', 'role', 'version', 'requestId', 'traceId', 'spanId', 'route', 'method', 'status'],
   ...['latencyMs', 'orgId', 'userId', 'apiKeyId', 'jobId', 'jobType', 'attempt', 'provider'],
   ...['model', 'errorCode', 'errorType', 'eventId', 'position', 'correlationId', 'epoch', 'owner'],
   ...['outcome', 'loop', 'failures', 'stream', 'projection', 'seen', 'got', 'deliveryId'],
   ...['eventType', 'httpStatus', 'error', 'durationMs', 'type', 'port', 'workerId', 'config'],
-  ...['target', 'day', 'hash'],
+  ...['target', 'day', 'hash', 'topic', 'published', 'recordedAt'],
 ])
 
 type Fields = Readonly<Record<string, unknown>>

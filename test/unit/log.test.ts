@@ -2,7 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from '@jest/globals'
-import { openLog } from '../../src/log.ts'
+import { allowedFields, openLog } from '../../src/log.ts'
+import { repositoryFiles } from '../support/repository.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'weir-log-'))
@@ -16,6 +17,8 @@ const sizeOf = (name: string): number =>
 test.each([
   ['rebuild goes on', { projection: 'balance', position: '7', target: '9' }],
   ['audit root written', { day: '2026-12-01', hash: 'ab' }],
+  ['relay publishes what is behind', { published: 9, recordedAt: '2026-12-01T00:00:00.000Z' }],
+  ['a topic of Kafka could not be made', { topic: 'weir.events', error: 'no' }],
 ])('what "%s" tells is in its line', async (message, fields) => {
   open('projector').info(fields, message)
   const linesNow = (): readonly string[] =>
@@ -25,6 +28,18 @@ test.each([
   const isIts = (line: string): boolean => line.includes(message)
   const line = await waitFor('the line', () => linesNow().find(isIts))
   expect(JSON.parse(line)).toMatchObject({ ...fields, version: '1' })
+})
+
+test('no field that is told to a log is left out of its lines', () => {
+  const told = /\b(?:report\(\s*'\w+',|log\.(?:debug|info|warn|error|fatal)\()\s*\{([^{}]*)\}/g
+  const fields = repositoryFiles()
+    .filter(({ path }) => /^(domain|workers|infra|src)\/.*\.ts$/.test(path))
+    .flatMap(({ text }) => [...text.matchAll(told)])
+    .flatMap(([, names = '']) => names.split(','))
+    .map((name) => name.split(':')[0]?.trim() ?? '')
+    .filter((name) => /^\w+$/.test(name) && name !== 'err')
+  expect(fields.length).toBeGreaterThan(50)
+  expect(fields.filter((name) => !allowedFields.has(name))).toEqual([])
 })
 
 test('a log that grows large while its role runs is put aside', async () => {
