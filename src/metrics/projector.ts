@@ -89,7 +89,7 @@ function watchCarriage(series: Series, read: () => Promise<Carriage>): void {
     for (const { consumer, progressAtMs } of carriage.consumers) {
       progress(progressAtMs / 1_000, { consumer })
     }
-  }, [lag, deadLetters, progress])
+  }, [lag, lagSeconds, deadLetters, progress])
 }
 
 const states = ['queued', 'scheduled', 'running'] as const
