@@ -267,6 +267,38 @@ test('relative links in documents resolve', () => {
   expect(broken).toEqual([])
 })
 
+test('docs/README.md leads to every page of the documentation', () => {
+  const index = files.find(({ path }) => path === 'docs/README.md')?.text ?? ''
+  const unlinked = files
+    .map(({ path }) => /^docs\/(?!README)(.+\.md)$/.exec(path)?.[1] ?? '')
+    .filter((page) => page !== '' && !index.includes(`](${page})`))
+  expect(unlinked).toEqual([])
+})
+
+test('relative links lead to a heading that is there', () => {
+  const anchorOf = (heading: string): string =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-')
+  const pages = files.filter(({ path }) => path.endsWith('.md'))
+  const anchors = new Map(
+    pages.map(({ path, text }) => [
+      path,
+      [...text.matchAll(/^#+ (.+)$/gm)].map((match) => anchorOf(match[1] ?? '')),
+    ]),
+  )
+  const broken = pages.flatMap(({ path, text }) =>
+    [...text.matchAll(/\]\(([^)\s:#]*)#([^)\s]+)\)/g)]
+      .filter(([, link = '', anchor = '']) => {
+        const page = link === '' ? path : posix.join(dirname(path), link)
+        return anchors.get(page)?.includes(anchor) === false
+      })
+      .map((match) => `${path}: ${match[0]}`),
+  )
+  expect(broken).toEqual([])
+})
+
 test('every decision has a number of its own, without a gap', () => {
   const numbers = files.flatMap(({ path }) => /^docs\/adr\/(\d{4})-/.exec(path)?.[1] ?? [])
   expect(numbers.map(Number).sort((a, b) => a - b)).toEqual(numbers.map((_, at) => at + 1))
