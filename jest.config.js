@@ -41,6 +41,7 @@ export default {
   // What modules of a test file leave behind is never collected with ES modules in Jest: after a
   // hundred files a worker spends most of its time looking for memory. Then another one goes on.
   workerIdleMemoryLimit: '500MB',
+  testSequencer: '<rootDir>/test/support/sequencer.mjs',
   testTimeout: 60_000,
   watchman: false,
   projects: [
