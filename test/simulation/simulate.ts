@@ -1,8 +1,8 @@
-import type { Violation } from '../../workers/invariants/violation.ts'
 import { callMicro, Clients } from './clients.ts'
 import type { Wanted } from './clients.ts'
 import { checkEnd } from './end-checks.ts'
 import type { Mutation } from './mutation.ts'
+import type { Outcome } from './outcome.ts'
 import { Random } from './random.ts'
 import { World } from './world.ts'
 
@@ -22,19 +22,6 @@ const calmAfterMs = 10_000
 const stepsMax = 400_000
 /** How often the end is looked for. */
 const lookEverySteps = 20
-
-export type Outcome = {
-  readonly seed: number
-  readonly violations: readonly Violation[]
-  /** What led to the first violation. */
-  readonly trail: readonly string[]
-  readonly traceHash: string
-  readonly steps: number
-  readonly events: number
-  /** How often each type of event was written: what the run has really met. */
-  readonly written: ReadonlyMap<string, number>
-  readonly accepted: number
-}
 
 /** One run of everything. The seed alone decides what happens in it. */
 export async function simulate(seed: number, mutation: Mutation = {}): Promise<Outcome> {
@@ -59,12 +46,6 @@ function countByType(events: readonly { readonly type: string }[]): ReadonlyMap<
   const counts = new Map<string, number>()
   for (const { type } of events) counts.set(type, (counts.get(type) ?? 0) + 1)
   return counts
-}
-
-/** What a failure says: enough to run it again, and what came before. */
-export function describe({ seed, violations, trail }: Outcome): string {
-  const told = violations.slice(0, 5).map((one) => `${one.invariant} ${one.subject}: ${one.detail}`)
-  return [`SEED=${seed} fails:`, ...told, 'after', ...trail].join('\n  ')
 }
 
 function startProcesses(world: World): void {

@@ -1,5 +1,6 @@
-import { expect, test } from '@jest/globals'
-import { describe, simulate } from './simulate.ts'
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { describe } from './outcome.ts'
+import { Simulator } from './simulator.ts'
 
 const seedsInOneTest = 20
 const limitMs = 300_000
@@ -11,6 +12,13 @@ function seeds(): readonly number[] {
   return Array.from({ length: Number(SEEDS ?? 200) }, (_, at) => at + 1)
 }
 
+let simulator: Simulator
+beforeAll(async () => {
+  simulator = await Simulator.start()
+})
+afterAll(() => simulator.stop())
+
+const simulate = (seed: number) => simulator.simulate(seed)
 const all = seeds()
 const groups = Array.from({ length: Math.ceil(all.length / seedsInOneTest) }, (_, at) =>
   all.slice(at * seedsInOneTest, (at + 1) * seedsInOneTest),
