@@ -21,6 +21,9 @@ const pollMs = 500
 // What a killed sender held is sent again after it, within the 30 s in which a backlog drains.
 const leaseMs = 20_000
 
+/** A reason of our own: without one, each abort would make an error with its stack. */
+const woken = 'woken'
+
 /** What the sender did, for logs and metrics. It carries no URL and no body. */
 export type SenderReport =
   | {
@@ -89,7 +92,7 @@ export class WebhookSender {
 
   /** Looks for due deliveries at once. For the projection that has just written some. */
   wake(): void {
-    this.#pause.abort()
+    this.#pause.abort(woken)
   }
 
   /**

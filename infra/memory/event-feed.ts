@@ -4,6 +4,9 @@ import { decodeEvent } from '../event-text.ts'
 import { comparePositions } from '../position.ts'
 import type { MemoryEventLog } from './event-log.ts'
 
+/** A reason of our own: without one, each abort would make an error with its stack. */
+const ended = 'ended'
+
 /** The memory log in its order. Made for one reader, like the feed of Postgres. */
 export class MemoryEventFeed extends EventFeed {
   override readonly start = '0'
@@ -27,9 +30,12 @@ export class MemoryEventFeed extends EventFeed {
 
   override async wait(idleMs: number, signal: AbortSignal): Promise<void> {
     if (signal.aborted || this.#log.events.length !== this.#seen) return
-    const woken = new AbortController()
-    const stop = this.#log.onAppend(() => woken.abort())
-    await this.#clock.sleep(idleMs, AbortSignal.any([woken.signal, signal]))
+    const over = new AbortController()
+    const end = (): void => over.abort(ended)
+    const stop = this.#log.onAppend(end)
+    signal.addEventListener('abort', end)
+    await this.#clock.sleep(idleMs, over.signal)
+    signal.removeEventListener('abort', end)
     stop()
   }
 

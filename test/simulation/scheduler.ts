@@ -13,6 +13,9 @@ type Waiting = {
 /** Lines of the trace that are kept for a failure. */
 const keptLinesMax = 60
 
+/** Characters of the trace that are hashed at once: each call costs more than its line. */
+const unhashedMax = 65_536
+
 /**
  * The only thing that makes time pass. Every answer of an adapter and every timer is an entry
  * here; one proceeds at a time, and everything that it makes ready runs before the next one does.
@@ -23,6 +26,7 @@ export class Scheduler extends Clock {
   /** The latest first: the next one is taken from the end. */
   readonly #waiting: Waiting[] = []
   readonly #hash = createHash('sha256')
+  #unhashed = ''
   readonly #lines: string[] = []
   steps = 0
 
@@ -87,14 +91,21 @@ export class Scheduler extends Clock {
 
   trace(line: string): void {
     const timed = `${this.#nowMs % 100_000_000} ${line}`
-    this.#hash.update(timed)
+    this.#unhashed += timed
+    if (this.#unhashed.length > unhashedMax) this.#hashRest()
     this.#lines.push(timed)
     if (this.#lines.length > keptLinesMax) this.#lines.shift()
   }
 
   /** Differs as soon as one step differs. */
   traceHash(): string {
+    this.#hashRest()
     return this.#hash.copy().digest('hex')
+  }
+
+  #hashRest(): void {
+    this.#hash.update(this.#unhashed)
+    this.#unhashed = ''
   }
 
   lastLines(): readonly string[] {
