@@ -9,6 +9,7 @@ import { Answer } from './answer.ts'
 import { isKnown } from './entity-tag.ts'
 import { docsPage } from './openapi/docs-page.ts'
 import { openApiDocument } from './openapi/document.ts'
+import type { OpenApi } from './openapi/openapi.ts'
 
 type DocumentFile = { readonly bytes: Buffer; readonly headers: Readonly<Record<string, string>> }
 
@@ -23,27 +24,31 @@ const contentSecurityPolicy = [
   "frame-ancestors 'none'",
 ].join('; ')
 
-/** The interface described: for programs, and for people. Both are made once, at the start. */
+/**
+ * The interface described: for programs, and for people. Each is made when it is first asked for:
+ * together they took a fifth of an api's start.
+ */
 @Controller('v1')
 export class DocsController {
-  readonly #document: DocumentFile
-  readonly #page: DocumentFile
+  readonly #document: () => OpenApi
+  #file: DocumentFile | undefined
+  #page: DocumentFile | undefined
 
   constructor(@Inject(RUNTIME) { config, jobTypes }: Runtime) {
-    const document = openApiDocument({ baseUrl: config.publicUrl, jobTypes })
-    this.#document = documentFile(JSON.stringify(document), 'application/json; charset=utf-8')
-    this.#page = documentFile(docsPage(document), 'text/html; charset=utf-8')
+    this.#document = () => openApiDocument({ baseUrl: config.publicUrl, jobTypes })
   }
 
   @Get('openapi.json')
   @Public()
   openapi(@Req() request: FastifyRequest): Answer {
-    return send(request, this.#document)
+    this.#file ??= documentFile(JSON.stringify(this.#document()), 'application/json; charset=utf-8')
+    return send(request, this.#file)
   }
 
   @Get('docs')
   @Public()
   docs(@Req() request: FastifyRequest): Answer {
+    this.#page ??= documentFile(docsPage(this.#document()), 'text/html; charset=utf-8')
     return send(request, this.#page)
   }
 }

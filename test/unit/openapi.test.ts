@@ -2,6 +2,7 @@ import 'reflect-metadata'
 import { describe, expect, test } from '@jest/globals'
 import { RequestMethod } from '@nestjs/common'
 import { Validator } from '@seriousme/openapi-schema-validator'
+import { Ajv2020 } from 'ajv/dist/2020.js'
 import { fastify } from 'fastify'
 import { errorTable } from '../../domain/errors.ts'
 import type { JsonObject } from '../../domain/json.ts'
@@ -90,6 +91,13 @@ describe('the OpenAPI document', () => {
     expect(errors).toBeUndefined()
     expect(valid).toBe(true)
     expect(validator.version).toBe('3.1')
+  })
+
+  test('has schemas of draft 2020-12 alone, those of requests among them', () => {
+    const ajv = new Ajv2020({ strict: false })
+    for (const [name, schema] of Object.entries(document.components.schemas)) {
+      expect({ name, isValid: ajv.validateSchema(schema) }).toEqual({ name, isValid: true })
+    }
   })
 
   test('describes the routes that there are, and no other', async () => {

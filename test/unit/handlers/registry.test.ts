@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import { Ajv2020 } from 'ajv/dist/2020.js'
 import { DomainError } from '../../../domain/errors.ts'
 import { MemoryObjectStore } from '../../../infra/memory/object-store.ts'
 import { SimulatedClock } from '../../../infra/simulated/clock.ts'
@@ -11,8 +12,10 @@ const steps = { steps: 1, stepMs: 0 }
 describe('job types', () => {
   test('are listed by name, with a draft 2020-12 schema that knows its members', () => {
     expect([...jobTypes.keys()]).toEqual(['image.upscale', 'sandbox.run'])
+    const ajv = new Ajv2020()
     for (const [name, type] of jobTypes) {
       expect(type.type).toBe(name)
+      expect(ajv.validateSchema(type.inputSchema)).toBe(true)
       expect(type.inputSchema).toMatchObject({
         $schema: 'https://json-schema.org/draft/2020-12/schema',
         additionalProperties: false,
