@@ -1,5 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
+const pollMsMin = 10
+/** So that what a test waits for is not held up by the asking: a probe is often a request. */
+const pollMsMax = 50
+/** A wait gets longer by this part of itself at most. */
+const pollShare = 1 / 20
+
 /**
  * Polls `probe` until it gives something other than `undefined`, `null` or `false`, and returns
  * that. Prefer a real signal (an event, a promise) where there is one.
@@ -12,14 +18,15 @@ export async function waitFor<T>(
   probe: () => T | Promise<T>,
   limitMs = 20_000,
 ): Promise<Exclude<T, undefined | null | false>> {
-  const until = performance.now() + limitMs
+  const from = performance.now()
   for (;;) {
     const value = await probe()
     if (isThere(value)) return value
-    if (performance.now() > until) {
+    const waitedMs = performance.now() - from
+    if (waitedMs > limitMs) {
       throw new Error(`Waited ${limitMs} ms for ${what}; last seen: ${String(value)}`)
     }
-    await sleep(10)
+    await sleep(Math.min(Math.max(waitedMs * pollShare, pollMsMin), pollMsMax))
   }
 }
 
