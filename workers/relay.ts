@@ -130,7 +130,7 @@ export class Relay {
     return (await this.#move(held, { position: page.position, mark })) ? 'busy' : 'idle'
   }
 
-  /** After Kafka has lost what it had, those who follow the log there hear nothing new for long. */
+  /** After the topic was divided anew, those who follow the log there hear nothing new for long. */
   #count(held: Held, { events, position }: FeedPage): void {
     const { clock, report } = this.#options
     held.published += events.length
@@ -148,8 +148,14 @@ export class Relay {
     const { report } = this.#options
     const { mark } = held.stand
     if (mark === null || (await held.publication.holds(mark))) return this.#move(held, held.stand)
-    const { epoch } = held
-    report('warn', { epoch }, 'what was published is gone: publishing from the start of the log')
+    const { epoch, stand } = held
+    const { position } = stand
+    const resumed = await held.publication.resume(mark)
+    if (resumed !== null) {
+      report('warn', { epoch, position }, 'what was published is gone: it is read from the log')
+      return await this.#move(held, { position, mark: resumed })
+    }
+    report('warn', { epoch }, 'the topic was divided anew: publishing from the start of the log')
     held.next = null
     return await this.#move(held, { position: null, mark: null })
   }

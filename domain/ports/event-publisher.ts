@@ -13,9 +13,16 @@ export abstract class EventPublisher {
 export type Publication = {
   /**
    * Whether everything that was published up to that mark is still there. False for a topic that
-   * was wiped, replaced or divided anew: then publish again from the start of the log.
+   * was wiped, replaced or divided anew: then resume.
    */
   readonly holds: (mark: string) => Promise<boolean>
+
+  /**
+   * Makes of a mark that does not hold the one to go on from, with what comes next in the log:
+   * those who follow find in the log what is gone. Null for a topic that was divided anew: then
+   * publish again from the start of the log.
+   */
+  readonly resume: (mark: string) => Promise<string | null>
 
   /**
    * Resolves when all events are safe, each stream's in order, and gives the mark of where that

@@ -10,6 +10,7 @@ import type { Batch } from './supervised-consumer.ts'
 //   … ─▶ 17 ─▶ 21 ─▶ 22     read in this order
 //   … ─▶ 21 ─▶ 22           again, from a relay that took over: not beyond 22, dropped
 //   … ─▶ 40 ─▶ 43           22 is not 40: what lies between is read from the event store
+//   … ─▶ 43                 and the relay has published 57: the rest is read from there too
 //
 // So nothing rests on Kafka's offsets. They only say where reading begins, and spare it the rest.
 
@@ -20,6 +21,8 @@ const waitingBytesMax = 8_000_000
 const arriveMs = 20_000
 /** Events read from the store at once. */
 const historyEventsMax = 1_000
+/** How often who has read all that Kafka has looks whether more was published, ms. */
+const lookEveryMs = 5_000
 
 type Waiting = EventRecord & { readonly offset: number; readonly bytes: number }
 
@@ -37,6 +40,8 @@ export type PartitionSource = {
     readonly high: number
     readonly committed: Read | null
   }>
+  /** Position of the last event that was published in it; null when there was none. */
+  readonly published: () => Promise<string | null>
   /** Fetches from that offset on. */
   readonly fetchFrom: (offset: number) => void
   readonly pause: () => void
@@ -69,6 +74,9 @@ export class KafkaEventFeed extends EventFeed {
   #next = 0
   /** Kafka has records up to here: they are waited for. */
   #known = 0
+  /** Kafka has lost what was published up to here; null when nothing is known of it. */
+  #lost: string | null = null
+  #lookedAt = Number.NEGATIVE_INFINITY
   #read: Read[] = []
   #asked: string | null = null
   #done: Read | null = null
@@ -112,10 +120,11 @@ export class KafkaEventFeed extends EventFeed {
     try {
       await this.#standAt(after)
       if (this.#waiting.length === 0) await this.#arrival()
-      const missing = this.#missingUntil(after)
+      const lost = await this.#lostUntil(after)
+      const missing = this.#missingUntil(after) ?? lost
       const events = missing === null ? [] : await this.#readHistory(after, missing, limit)
       if (this.#isRevoked()) return { events: [], position: after }
-      const page = events.length > 0 ? events : this.#takeRun(limit)
+      const page = events.length > 0 ? events : this.#takeRun(missing ?? after, limit)
       const position = page.at(-1)?.position ?? after
       this.#cursor = position
       return { events: page, position }
@@ -205,6 +214,8 @@ export class KafkaEventFeed extends EventFeed {
     this.#cursor = after
     this.#next = from
     this.#known = known
+    this.#lost = null
+    this.#lookedAt = Number.NEGATIVE_INFINITY
     this.#options.source.fetchFrom(from)
   }
 
@@ -225,6 +236,27 @@ export class KafkaEventFeed extends EventFeed {
     return this.compare(first.previous, after) > 0 ? first.previous : null
   }
 
+  /**
+   * The position up to which was published what Kafka has not any more, and no record behind it
+   * tells of; null when it has all.
+   */
+  async #lostUntil(after: string): Promise<string | null> {
+    if (this.#waiting.length > 0) return null
+    if (this.#lost !== null && this.compare(this.#lost, after) > 0) return this.#lost
+    this.#lost = null
+    const now = performance.now()
+    if (now - this.#lookedAt < lookEveryMs) return null
+    this.#lookedAt = now
+    const { source } = this.#options
+    const published = await source.published()
+    if (published === null || this.compare(published, after) <= 0) return null
+    // Asked for later than the position: what Kafka has of it lies before `high`.
+    const { high } = await source.places()
+    this.#known = high
+    if (this.#next >= high && this.#waiting.length === 0) this.#lost = published
+    return this.#lost
+  }
+
   /** @throws Error when the store has no more than Kafka: what is published was never recorded */
   async #readHistory(after: string, until: string, limit: number): Promise<RecordedEvent[]> {
     const { history, source, signal } = this.#options
@@ -241,11 +273,11 @@ export class KafkaEventFeed extends EventFeed {
     return []
   }
 
-  /** Takes records off the front, as far as the chain is whole. */
-  #takeRun(limit: number): RecordedEvent[] {
+  /** Takes records off the front, as far as the chain is whole, which begins at `from`. */
+  #takeRun(from: string, limit: number): RecordedEvent[] {
     const broken = this.#waiting.findIndex(({ previous }, at) => {
-      const before = this.#waiting[at - 1]
-      return before && previous !== null && this.compare(previous, before.event.position) > 0
+      const before = this.#waiting[at - 1]?.event.position ?? from
+      return previous !== null && this.compare(previous, before) > 0
     })
     const run = this.#waiting.splice(0, Math.min(limit, broken < 0 ? limit : broken))
     const last = run.at(-1)

@@ -87,6 +87,16 @@ class KafkaPublication implements Publication {
     return ranges.every(({ high }, partition) => high >= (ends[partition]?.end ?? 0))
   }
 
+  readonly resume = async (mark: string): Promise<string | null> => {
+    const { cluster, partitions } = this.#place
+    const { ends } = parseMark(mark)
+    if (cluster !== (await this.#connection.clusterId())) throw new Error('Kafka was replaced')
+    const ranges = await this.#connection.ranges(this.#connection.topics.events)
+    if (ends.length !== partitions || ranges.length !== partitions) return null
+    const endsNow = ranges.map(({ high }, at) => ({ ...nothing, ...ends[at], end: high }))
+    return JSON.stringify({ cluster, ends: endsNow } satisfies Mark)
+  }
+
   readonly publish = async (
     events: readonly RecordedEvent[],
     after: string | null,

@@ -1,4 +1,5 @@
 import type { RecordedEvent } from '../../domain/envelope.ts'
+import { isRecent } from '../../domain/ports/clock.ts'
 import type { EventFeed } from '../../domain/ports/event-feed.ts'
 import { FeedPartitions, type FollowPartition } from '../../domain/ports/feed-partitions.ts'
 import { steadyAssigner } from './assigner.ts'
@@ -19,11 +20,15 @@ import { type Assignment, SupervisedConsumer } from './supervised-consumer.ts'
 
 const commitEveryMs = 5_000
 const retryMs = 1_000
+/** What was published last is asked for once for all shares that look at the same time, ms. */
+const publishedMs = 1_000
 
 export type KafkaFeedPartitionsOptions = {
   readonly connection: KafkaConnection
   /** The whole log from the event store, for what Kafka does not hold. */
   readonly newHistory: () => EventFeed
+  /** The last event that was published in each share. */
+  readonly lastCarried: () => Promise<ReadonlyMap<string, { readonly position: string }>>
   readonly deadLetters: DeadLetters
 }
 
@@ -72,6 +77,8 @@ class GroupMember {
   #assigned = new Set<number>()
   #settling: Promise<void> = Promise.resolve()
   #committing: Promise<void> = Promise.resolve()
+  #published: ReturnType<KafkaFeedPartitionsOptions['lastCarried']> | null = null
+  #publishedAt = 0
 
   constructor(options: KafkaFeedPartitionsOptions, name: string, work: FollowPartition) {
     const { connection } = options
@@ -188,10 +195,28 @@ class GroupMember {
         const read = committed && { offset: committed.offset, position: committed.metadata }
         return { low, high, committed: read?.position ? read : null }
       },
+      published: async () => {
+        const last = (await this.#lastPublished()).get(shareName(partition, partitions))
+        return last?.position ?? null
+      },
       fetchFrom: (offset) => this.#consumer.seek(topic, partition, offset),
       pause: () => this.#consumer.pause(topic, partition),
       resume: () => this.#consumer.resume(topic, partition),
       undecodable: (message, reason) => deadLetters.add({ topic, partition, message }, reason),
+    }
+  }
+
+  async #lastPublished() {
+    const now = this.#options.connection.clock.now()
+    if (this.#published === null || !isRecent(this.#publishedAt, now, publishedMs)) {
+      this.#published = this.#options.lastCarried()
+      this.#publishedAt = now
+    }
+    try {
+      return await this.#published
+    } catch (error) {
+      this.#published = null
+      throw error
     }
   }
 

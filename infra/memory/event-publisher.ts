@@ -5,6 +5,8 @@ import { EventPublisher, type Publication } from '../../domain/ports/event-publi
 export class MemoryTopic {
   #records: RecordedEvent[] = []
   #identity = 0
+  /** The first identity since it was divided as it is. */
+  #dividedAt = 0
 
   get records(): readonly RecordedEvent[] {
     return this.#records
@@ -17,7 +19,12 @@ export class MemoryTopic {
   /** Returns the mark of where that leaves the topic. */
   append(events: readonly RecordedEvent[]): string {
     this.#records.push(...events)
-    return `${this.#identity}:${this.#records.length}`
+    return this.#end
+  }
+
+  /** The mark of where it ends now; null when it is divided otherwise than at that mark. */
+  resume(mark: string): string | null {
+    return Number(mark.split(':')[0]) < this.#dividedAt ? null : this.#end
   }
 
   holds(mark: string): boolean {
@@ -28,6 +35,15 @@ export class MemoryTopic {
   wipe(): void {
     this.#records = []
     this.#identity += 1
+  }
+
+  divideAnew(): void {
+    this.wipe()
+    this.#dividedAt = this.#identity
+  }
+
+  get #end(): string {
+    return `${this.#identity}:${this.#records.length}`
   }
 }
 
@@ -45,6 +61,7 @@ export class MemoryEventPublisher extends EventPublisher {
     const { identity } = topic
     return {
       holds: async (mark) => topic.holds(mark),
+      resume: async (mark) => topic.resume(mark),
       publish: async (events) => {
         if (topic.identity !== identity) throw new Error('the topic was replaced')
         return topic.append(events)

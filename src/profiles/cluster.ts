@@ -53,17 +53,18 @@ export function openCluster(config: Config, name: string, watch: ProfileWatch): 
   const sender = new KafkaSender(kafka)
   const deadLetters = new DeadLetters(kafka, sender)
   const checkpoint = new PostgresRelayCheckpoint(pool)
+  const lastCarried = async () => lastPublished((await checkpoint.stand()).mark)
+  const sharing = { connection: kafka, newHistory: newFeed, deadLetters, lastCarried }
   const objects = new S3ObjectStore({ ...cluster.s3, clock })
   return {
-    ...{ config, clock, ids, store, objects, secretKey, pipelines, newFeed },
+    ...{ config, clock, ids, store, objects, secretKey, pipelines, newFeed, lastCarried },
     ...postgresParts(pool),
     ...outbound(config, { pipelines, clock, secretKey }),
-    partitions: new KafkaFeedPartitions({ connection: kafka, newHistory: newFeed, deadLetters }),
+    partitions: new KafkaFeedPartitions(sharing),
     carriers: () => {
       const publisher = new KafkaEventPublisher(kafka)
-      const owner = ids.next()
-      const feed = newFeed()
-      return [new Relay({ feed, publisher, checkpoint, clock, owner, report }).loop()]
+      const relaying = { feed: newFeed(), publisher, checkpoint, owner: ids.next() }
+      return [new Relay({ ...relaying, clock, report }).loop()]
     },
     forgetCarried: () => kafka.empty(kafka.topics.events),
     carriage: async () => ({
@@ -71,7 +72,6 @@ export function openCluster(config: Config, name: string, watch: ProfileWatch): 
       consumers: kafka.progress(),
       deadLetters: deadLetters.count,
     }),
-    lastCarried: async () => lastPublished((await checkpoint.stand()).mark),
     servedObjects: null,
     signals: new KafkaSignals(kafka, sender),
     announcer: new KafkaAnnouncer(kafka, sender),

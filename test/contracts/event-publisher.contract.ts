@@ -93,6 +93,19 @@ export function eventPublisherContract(open: () => Promise<PublisherHarness>): v
     expect(byStream(await given.published())).toEqual(byStream(events))
   })
 
+  test('in a topic that was replaced what comes next is published from a mark', async () => {
+    const events = recordedEvents(40, 5)
+    const first = await openPublication()
+    const mark = await first.publish(events.slice(0, 20), null)
+    await given.replace()
+    const second = await openPublication()
+    const resumed = await second.resume(mark)
+    expect(resumed === null || (await second.holds(resumed))).toBe(true)
+    const later = await second.publish(events.slice(20), resumed)
+    expect(await second.holds(later)).toBe(true)
+    expect(byStream(await given.published())).toEqual(byStream(events.slice(20)))
+  })
+
   test('a publication that was open refuses to go on in another topic', async () => {
     const events = recordedEvents(40, 5)
     const publication = await openPublication()

@@ -1,7 +1,7 @@
 import { type EventFeed } from '../../domain/ports/event-feed.ts'
 import type { KafkaConnection } from '../../infra/kafka/connection.ts'
 import { DeadLetters } from '../../infra/kafka/dead-letters.ts'
-import { KafkaEventPublisher } from '../../infra/kafka/event-publisher.ts'
+import { KafkaEventPublisher, lastPublished } from '../../infra/kafka/event-publisher.ts'
 import { KafkaFeedPartitions } from '../../infra/kafka/feed-partitions.ts'
 import type { KafkaReport } from '../../infra/kafka/log.ts'
 import { KafkaSender } from '../../infra/kafka/sender.ts'
@@ -25,6 +25,8 @@ export class KafkaWorld {
   readonly told: string[] = []
   /** Refuses to read from the event store what Kafka should have. */
   isHistoryClosed = false
+  /** How far the log was published, as the relay keeps it. */
+  mark = async (): Promise<string | null> => this.store.mark
   readonly #clock = new SystemClock()
 
   constructor(brokers: readonly string[], partitions: number) {
@@ -42,7 +44,10 @@ export class KafkaWorld {
 
   newProcess(): KafkaFeedPartitions {
     const { connection, deadLetters } = this
-    return new KafkaFeedPartitions({ connection, deadLetters, newHistory: () => this.#history() })
+    return new KafkaFeedPartitions({
+      ...{ connection, deadLetters, newHistory: () => this.#history() },
+      lastCarried: async () => lastPublished(await this.mark()),
+    })
   }
 
   async close(): Promise<void> {

@@ -16,6 +16,8 @@ export class RelayWorld {
   readonly topic = new MemoryTopic()
   readonly checkpoint = new MemoryRelayCheckpoint(this.clock)
   readonly told: string[] = []
+  /** What was published before the topic was wiped. */
+  #gone: readonly RecordedEvent[] = []
   readonly #started: { readonly loop: Loop; readonly life: Life }[] = []
 
   /** Puts events into the log, of a few streams in turn. */
@@ -31,6 +33,17 @@ export class RelayWorld {
       recordedMs: this.clock.now(),
     }))
     this.log.add(events)
+  }
+
+  /** Whoever has not read what is gone then reads it from the log. */
+  wipeTopic(): void {
+    this.#gone = this.published
+    this.topic.wipe()
+  }
+
+  /** Everything, also what is gone. */
+  get published(): readonly RecordedEvent[] {
+    return [...this.#gone, ...this.topic.records]
   }
 
   /** The log as it was when it had so many events. */
@@ -72,7 +85,7 @@ export class RelayWorld {
   }
 
   /** Positions as a reader has them that drops what is not beyond the last one it has seen. */
-  readBy(records: readonly RecordedEvent[] = this.topic.records): readonly string[] {
+  readBy(records: readonly RecordedEvent[] = this.published): readonly string[] {
     const seen: string[] = []
     const feed = this.newFeed()
     for (const { position } of records) {

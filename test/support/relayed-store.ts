@@ -21,6 +21,11 @@ export class RelayedStore extends EventStore {
     this.#position = feed.start
   }
 
+  /** Of what was published. */
+  get mark(): string | null {
+    return this.#mark
+  }
+
   override async append(stream: string, expected: number, events: readonly NewEvent[]) {
     const revision = await this.#store.append(stream, expected, events)
     this.#relaying = this.#relaying.then(() => this.#relay())

@@ -23,6 +23,10 @@ let log: MemoryEventLog
 let records: KafkaMessage[]
 let low: number
 let committed: { position: string; offset: number } | null
+/** Position of the last event that a relay has published. */
+let published: string | null
+/** Happens while it is asked for. */
+let meanwhile: () => void
 let asked: string[]
 let aside: string[]
 let revoking: AbortController
@@ -33,8 +37,9 @@ let fetching: number | null
 beforeEach(() => {
   log = new MemoryEventLog()
   ;[records, asked, aside] = [[], [], []]
-  ;[low, committed, fetching] = [0, null, null]
+  ;[low, committed, published, fetching] = [0, null, null, null]
   revoking = new AbortController()
+  meanwhile = () => undefined
   open()
 })
 
@@ -45,6 +50,10 @@ function open(): void {
     source: {
       ...{ partition, partitions },
       places: async () => ({ low, high: records.length, committed }),
+      published: async () => {
+        meanwhile()
+        return published
+      },
       fetchFrom: (offset) => {
         asked.push(`from ${offset}`)
         fetching = offset
@@ -172,6 +181,45 @@ describe('what Kafka lacks', () => {
     expect(positions(await read('1'))).toEqual(['2'])
     expect(positions(await read('2'))).toEqual(['3'])
     expect(aside).toEqual(['it is no JSON'])
+  })
+
+  test('at the end, where no record tells of it, is read from the event store', async () => {
+    append(ours, others, ours, ours, others)
+    published = '4'
+    expect(positions(await read('1', 1))).toEqual(['3'])
+    expect(positions(await read('3'))).toEqual(['4'])
+    expect(await feed.readPage('4', 10)).toEqual({ events: [], position: '4' })
+    publish(append(ours), '4')
+    deliver()
+    expect(positions(await read('4'))).toEqual(['6'])
+  })
+
+  test('at the end is read before what is published while it is read', async () => {
+    append(ours, ours)
+    published = '2'
+    expect(positions(await read('0', 1))).toEqual(['1'])
+    publish(append(ours), '2')
+    deliver()
+    expect(positions(await read('1'))).toEqual(['2'])
+    expect(positions(await read('2'))).toEqual(['3'])
+  })
+
+  test('is not what arrives while it is looked for', async () => {
+    const [event] = append(ours, others)
+    published = '1'
+    meanwhile = () => {
+      publish([{ ...event!, id: 'from Kafka' }])
+      deliver()
+    }
+    expect((await read('0')).map(({ id }) => id)).toEqual(['from Kafka'])
+  })
+
+  test('and nobody has published is not looked for', async () => {
+    publish(append(ours))
+    append(ours)
+    published = '1'
+    expect(positions(await read('0'))).toEqual(['1'])
+    expect(positions(await read('1'))).toEqual([])
   })
 
   test('and the event store too is an error, after which it begins anew', async () => {

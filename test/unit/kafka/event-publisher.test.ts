@@ -1,7 +1,7 @@
-import { expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import type { ProducerBatch, RecordMetadata } from 'kafkajs'
 import type { RecordedEvent } from '../../../domain/envelope.ts'
-import type { KafkaConnection } from '../../../infra/kafka/connection.ts'
+import type { KafkaConnection, PartitionRange } from '../../../infra/kafka/connection.ts'
 import { KafkaEventPublisher } from '../../../infra/kafka/event-publisher.ts'
 import { partitionOf } from '../../../infra/kafka/partition-of.ts'
 import { decodeEvent } from '../../../infra/event-text.ts'
@@ -26,7 +26,10 @@ function events(): readonly RecordedEvent[] {
 }
 
 /** A publication through a producer of kafkajs that answers like that. */
-async function publicationOver(answer: (batch: ProducerBatch) => readonly RecordMetadata[]) {
+async function publicationOver(
+  answer: (batch: ProducerBatch) => readonly RecordMetadata[],
+  ranges: readonly PartitionRange[] = [],
+) {
   const producer = {
     connect: async () => undefined,
     disconnect: async () => undefined,
@@ -39,6 +42,7 @@ async function publicationOver(answer: (batch: ProducerBatch) => readonly Record
     ensureTopics: async () => undefined,
     clusterId: async () => 'cluster',
     eventsPartitions: async () => partitions,
+    ranges: async () => ranges,
     newClient: () => ({ producer: () => producer }),
   }
   return await new KafkaEventPublisher(connection as unknown as KafkaConnection).open()
@@ -65,4 +69,36 @@ test('a send of which kafkajs has left out a partition is an error', async () =>
   await expect(publication.publish(events(), null)).rejects.toThrow(
     'no broker has confirmed partition 1',
   )
+})
+
+describe('a mark of what is gone', () => {
+  const empty = [0, 1].map((partition) => ({ partition, low: 0, high: 0 }))
+  const end = { end: 20, last: '9', lastAt: null }
+  const mark = JSON.stringify({ cluster: 'other', ends: [end, { ...end, last: '7' }] })
+
+  test('is resumed: the next records name what was published before them', async () => {
+    const sent: (string | undefined)[] = []
+    const publication = await publicationOver(({ topicMessages }) => {
+      for (const { headers } of topicMessages?.[0]?.messages ?? []) {
+        sent.push(headers?.['weir-previous']?.toString())
+      }
+      return [confirmed(0), confirmed(1)]
+    }, empty)
+    const resumed = await publication.resume(mark)
+    expect(JSON.parse(resumed ?? '')).toEqual({
+      cluster: 'cluster',
+      ends: [
+        { end: 0, last: '9', lastAt: null },
+        { end: 0, last: '7', lastAt: null },
+      ],
+    })
+    await publication.publish(events(), resumed)
+    expect(sent).toEqual(['9', '7'])
+  })
+
+  test('of a topic that was divided anew is not', async () => {
+    const publication = await publicationOver(() => [], empty)
+    const divided = JSON.stringify({ cluster: 'cluster', ends: [end] })
+    expect(await publication.resume(divided)).toBeNull()
+  })
 })

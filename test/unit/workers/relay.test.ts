@@ -27,7 +27,9 @@ function expectWhole(seed = 0): void {
 }
 
 /** Calls that take time, and can fail. */
-const slowCalls = new Set(['readPage', 'open', 'holds', 'publish', 'acquire', 'move', 'release'])
+const slowCalls = new Set([
+  ...['readPage', 'open', 'holds', 'resume', 'publish', 'acquire', 'move', 'release'],
+])
 
 describe('a relay', () => {
   test('publishes what is in the log, and what comes later, once', async () => {
@@ -104,24 +106,38 @@ describe('a relay', () => {
 })
 
 describe('a topic that was replaced', () => {
-  test('is filled from the start of the log while the relay runs', async () => {
+  test('gets what comes next, and nothing of what was there, while the relay runs', async () => {
     world.append(1_500)
     world.startRelay()
     await world.pass(1)
-    world.topic.wipe()
+    world.wipeTopic()
     await world.pass(30)
-    expectWhole()
     world.append(10)
     await world.pass(1)
     expectWhole()
+    expect(world.topic.records).toHaveLength(10)
+    expect(world.told).toContain('what was published is gone: it is read from the log')
   })
 
-  test('is filled from the start of the log by the relay that comes next', async () => {
+  test('gets what comes next from the relay that comes next', async () => {
     world.append(1_500)
     world.startRelay()
     await world.pass(1)
     await world.stop()
-    world.topic.wipe()
+    world.wipeTopic()
+    world.append(10)
+    world.startRelay()
+    await world.pass(30)
+    expectWhole()
+    expect(world.topic.records).toHaveLength(10)
+  })
+
+  test('and divided anew is filled from the start of the log', async () => {
+    world.append(1_500)
+    world.startRelay()
+    await world.pass(1)
+    await world.stop()
+    world.topic.divideAnew()
     world.append(10)
     world.startRelay()
     await world.pass(30)
@@ -231,11 +247,11 @@ describe('takeover', () => {
     world.append(3_500)
     world.startRelay(life)
     await world.pass(1)
-    world.topic.wipe()
+    world.wipeTopic()
     wake()
     await world.pass(30)
     expectWhole()
-    expect(world.topic.records).toHaveLength(3_500)
+    expect(world.topic.records).toHaveLength(2_500)
   })
 
   test('two relays that both think they hold the lease, in many interleavings', async () => {
@@ -257,7 +273,7 @@ describe('takeover', () => {
       for (let round = 0; round < 6; round += 1) {
         world.append(random.between(0, 1_500))
         await world.pass(random.between(0, 40))
-        if (random.chance(0.1)) world.topic.wipe()
+        if (random.chance(0.1)) world.wipeTopic()
       }
       world.startRelay()
       await world.pass(200)
