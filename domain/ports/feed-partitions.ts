@@ -27,4 +27,7 @@ export abstract class FeedPartitions {
 
   /** The name of the share that the event is in. */
   abstract shareOf(event: RecordedEvent): string
+
+  /** Whether the event is in the share of that name, which may be one that the log had once. */
+  abstract isIn(share: string, event: RecordedEvent): boolean
 }

@@ -109,7 +109,8 @@ export class KafkaConnection {
     )
     const count = topics[0]?.partitions.length ?? 0
     if (count === partitions) return count
-    throw new Error(`${topic} has ${count} partitions, and the settings say ${partitions}`)
+    const setting = `WEIR_KAFKA_PARTITIONS says ${partitions}`
+    throw new Error(`${topic} has ${count} partitions, and ${setting}: nothing is carried`)
   }
 
   /** Sorted by partition. */

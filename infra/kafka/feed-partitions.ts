@@ -51,6 +51,11 @@ export class KafkaFeedPartitions extends FeedPartitions {
     const { partitions } = this.#options.connection.settings
     return shareName(partitionOf(keyOf(event), partitions), partitions)
   }
+
+  override isIn(share: string, event: RecordedEvent): boolean {
+    const [partition, partitions = NaN] = share.split('/').map(Number)
+    return partitionOf(keyOf(event), partitions) === partition
+  }
 }
 
 /** Of a partition. Divided anew, the log has other shares. */

@@ -24,4 +24,8 @@ export class WholeLog extends FeedPartitions {
   override shareOf(): string {
     return wholeLog
   }
+
+  override isIn(share: string): boolean {
+    return share === wholeLog
+  }
 }

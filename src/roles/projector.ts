@@ -13,6 +13,7 @@ import { projector } from '../../workers/projector.ts'
 import { rebuildOutdated } from '../../workers/rebuild.ts'
 import { Rescuer } from '../../workers/rescuer.ts'
 import { settlement } from '../../workers/settlement.ts'
+import { unhandledFeed } from '../../workers/unhandled-feed.ts'
 import { WebhookSender } from '../../workers/webhook-sender.ts'
 import { webhooksKeptMs } from '../config.ts'
 import type { Log } from '../log.ts'
@@ -110,7 +111,8 @@ async function followShares(
       log.warn({ err: error }, 'sockets were not told of a page')
     })
   }
-  return partitions.follow('read-models', async ({ name: share, feed, signal }) => {
+  return partitions.follow('read-models', async ({ name: share, feed: whole, signal }) => {
+    const feed = await unhandledFeed({ feed: whole, partitions, store, projections: shared })
     // Without it a restart may count a page twice; the read models do not depend on it.
     const from = await furthestStand(profile, shared, share).catch(() => null)
     if (from !== null) counters.begin(share, from)

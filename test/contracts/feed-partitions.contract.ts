@@ -84,7 +84,10 @@ export function feedPartitionsContract(open: () => Promise<PartitionsHarness>): 
     expect(countOf(follower)).toBe(120)
     const partitions = given.newProcess()
     for (const [share, events] of follower.seen) {
-      for (const event of events) expect(partitions.shareOf(event)).toBe(share)
+      for (const event of events) {
+        expect(partitions.shareOf(event)).toBe(share)
+        expect(partitions.isIn(share, event)).toBe(true)
+      }
     }
     for (const stream of streams) {
       const events = [...follower.seen.values()].flat().filter((event) => event.stream === stream)

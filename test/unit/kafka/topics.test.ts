@@ -16,6 +16,8 @@ class Connection extends KafkaConnection {
   /** Before topics are listed, and made. */
   listing = async (): Promise<void> => undefined
   making = async (): Promise<void> => undefined
+  /** Of each topic. */
+  partitions = [{ leader: 1 }]
 
   override newClient(): Kafka {
     const nothing = async (): Promise<void> => undefined
@@ -29,7 +31,7 @@ class Connection extends KafkaConnection {
         await this.making()
         for (const { topic } of topics) this.topicsThere.add(topic)
       },
-      fetchTopicMetadata: async () => ({ topics: [{ partitions: [{ leader: 1 }] }] }),
+      fetchTopicMetadata: async () => ({ topics: [{ partitions: this.partitions }] }),
     }
     const on = () => () => undefined
     const life = { connect: nothing, subscribe: nothing, run: nothing, disconnect: nothing }
@@ -77,4 +79,12 @@ test('a consumer that looks for a missing topic does not stop late for it', asyn
   void consumer.stop().then(() => (isStopped = true))
   await clock.advance(1_000)
   expect(isStopped).toBe(true)
+})
+
+test('a topic that was divided anew is told of with the setting that says otherwise', async () => {
+  expect(await connection.eventsPartitions()).toBe(1)
+  connection.partitions = [{ leader: 1 }, { leader: 1 }]
+  await expect(connection.eventsPartitions()).rejects.toThrow(
+    'test.events has 2 partitions, and WEIR_KAFKA_PARTITIONS says 1: nothing is carried',
+  )
 })
