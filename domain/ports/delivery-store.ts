@@ -27,9 +27,13 @@ export type ClaimedDelivery = Omit<NewDelivery, 'nowMs'> & {
 
 /** What to claim. */
 export type DeliveryClaim = {
+  /** What is due by then. */
   readonly nowMs: number
   readonly limit: number
-  /** After this time another sender may claim a row again: its holder is taken for dead. */
+  /**
+   * After this time another sender may claim a row again: its holder is taken for dead. It is
+   * counted by one clock, the store's own.
+   */
   readonly leaseMs: number
   /** At most so many deliveries of one host at once, those under way included. */
   readonly perHostMax: number

@@ -1,3 +1,4 @@
+import type { Clock } from '../../domain/ports/clock.ts'
 import {
   deliveryHost,
   DeliveryStore,
@@ -14,6 +15,13 @@ type Row = DeliveryState & Pick<NewDelivery, 'body'> & { readonly host: string }
 /** Deliveries in memory. */
 export class MemoryDeliveryStore extends DeliveryStore {
   readonly #rows = new Map<string, Row>()
+  readonly #clock: Clock
+
+  /** @param clock tells when a claim ends */
+  constructor(clock: Clock) {
+    super()
+    this.#clock = clock
+  }
 
   override async enqueue(deliveries: readonly NewDelivery[]): Promise<void> {
     for (const { nowMs, ...delivery } of deliveries) {
@@ -34,8 +42,10 @@ export class MemoryDeliveryStore extends DeliveryStore {
 
   override async claimDue(claim: DeliveryClaim): Promise<readonly ClaimedDelivery[]> {
     const { inFlightByHost, perHostMax, inFlightByOrg, perOrgMax } = claim
-    const lockedUntilMs = claim.nowMs + claim.leaseMs
-    const due = [...this.#rows.values()].filter((row) => isDue(row, claim.nowMs)).sort(byTime)
+    const now = this.#clock.now()
+    const lockedUntilMs = now + claim.leaseMs
+    const free = [...this.#rows.values()].filter((row) => (row.lockedUntilMs ?? now) <= now)
+    const due = free.filter((row) => isDue(row, claim.nowMs)).sort(byTime)
     const placed = numbered(due, ({ host }) => host, inFlightByHost)
       .filter(({ number }) => number <= perHostMax)
       .sort(byNumber)
@@ -148,8 +158,7 @@ function byNumber(left: Numbered, right: Numbered): number {
 }
 
 function isDue(row: Row, nowMs: number): boolean {
-  if (row.status !== 'pending' || row.nextAttemptAtMs > nowMs) return false
-  return row.lockedUntilMs === null || row.lockedUntilMs <= nowMs
+  return row.status === 'pending' && row.nextAttemptAtMs <= nowMs
 }
 
 function byTime(left: Row, right: Row): number {

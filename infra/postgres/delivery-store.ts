@@ -9,6 +9,7 @@ import {
   type DeliveryStatus,
   type NewDelivery,
 } from '../../domain/ports/delivery-store.ts'
+import { expiryAfter } from './expiry.ts'
 
 // $1 ids, $2 orgs, $3 jobs, $4 endpoints, $5 urls, $6 types, $7 sequences, $8 bodies, $9 times
 const enqueueSql = `
@@ -20,7 +21,7 @@ const enqueueSql = `
     AS given (id, org, job, endpoint, url, type, sequence, body, at)
   ON CONFLICT (delivery_id) DO NOTHING`
 
-// $1 now, $2 limit, $3 lock until, $4 at most per host, $5 under way as {"host": count}, $6 at most
+// $1 now, $2 limit, $3 lock in ms, $4 at most per host, $5 under way as {"host": count}, $6 at most
 // per org, $7 under way as {"org": count}
 //
 // `recipient` jumps along the index from one host with pending rows to the next; of each host only
@@ -49,7 +50,7 @@ const claimSql = `
         row_number() OVER (ORDER BY next_attempt_at, delivery_id) AS number
       FROM webhook_outbox
       WHERE status = 'pending' AND host = room.host AND next_attempt_at <= $1
-        AND (locked_until IS NULL OR locked_until <= $1)
+        AND (locked_until IS NULL OR locked_until <= statement_timestamp())
       ORDER BY next_attempt_at, delivery_id
       LIMIT greatest($4::int - room.taken, 0)
     ) AS due
@@ -67,14 +68,14 @@ const claimSql = `
     ) AS chosen CROSS JOIN LATERAL (
       SELECT delivery_id FROM webhook_outbox
       WHERE delivery_id = chosen.delivery_id AND status = 'pending' AND next_attempt_at <= $1
-        AND (locked_until IS NULL OR locked_until <= $1)
+        AND (locked_until IS NULL OR locked_until <= statement_timestamp())
       LIMIT 1
       FOR UPDATE SKIP LOCKED
     ) AS delivery
     LIMIT $2
   )
   UPDATE webhook_outbox
-  SET locked_until = $3
+  SET locked_until = date_trunc('milliseconds', ${expiryAfter('$3')})
   WHERE delivery_id = ANY (ARRAY(SELECT delivery_id FROM taken))
   RETURNING delivery_id, org_id, job_id, endpoint_id, url, host, event_type, sequence,
     body, attempt, locked_until, next_attempt_at`
@@ -179,7 +180,10 @@ type StateRow = {
   created_at: Date
 }
 
-/** Deliveries in the table `webhook_outbox`. Times come from the caller, never from the server. */
+/**
+ * Deliveries in the table `webhook_outbox`. When one is due is told by the caller, and when a claim
+ * ends by the server.
+ */
 export class PostgresDeliveryStore extends DeliveryStore {
   readonly #pool: pg.Pool
 
@@ -207,7 +211,7 @@ export class PostgresDeliveryStore extends DeliveryStore {
     const { rows } = await this.#pool.query<ClaimedRow>(claimSql, [
       new Date(claim.nowMs),
       claim.limit,
-      new Date(claim.nowMs + claim.leaseMs),
+      claim.leaseMs,
       claim.perHostMax,
       JSON.stringify(Object.fromEntries(claim.inFlightByHost)),
       claim.perOrgMax,

@@ -60,12 +60,19 @@ async function finishAll(store: DeliveryStore, claimed: readonly ClaimedDelivery
   for (const each of claimed) expect(await store.finish(each, delivered, day)).toBe(true)
 }
 
-/** What every store of deliveries promises. */
-export function deliveryStoreContract(given: () => DeliveryStore): void {
+/**
+ * What every store of deliveries promises.
+ *
+ * @param pass lets time go by for its claims
+ */
+export function deliveryStoreContract(
+  given: () => DeliveryStore,
+  pass: (ms: number) => Promise<void>,
+): void {
   claims(given)
   fairness(given)
   outcomes(given)
-  lostClaims(given)
+  lostClaims(given, pass)
   lists(given)
   replays(given)
 }
@@ -77,7 +84,7 @@ function claims(given: () => DeliveryStore): void {
       const written = newDelivery(nowMs, { url: 'https://Hooks.Example.com:8443/a?b' })
       await given().enqueue([written])
       const claimed = await claimOne(given(), nowMs)
-      const lockedUntilMs = nowMs + leaseMs
+      const { lockedUntilMs } = claimed
       const host = 'hooks.example.com:8443'
       expect({ ...claimed, nowMs }).toEqual({ ...written, attempt: 0, host, lockedUntilMs })
       expect(await given().claimDue(claimAt(nowMs))).toEqual([])
@@ -293,7 +300,7 @@ function outcomes(given: () => DeliveryStore): void {
       })
       expect(await given().claimDue(claimAt(nextAttemptAtMs - 1))).toEqual([])
       const again = await claimOne(given(), nextAttemptAtMs)
-      const lockedUntilMs = nextAttemptAtMs + leaseMs
+      const { lockedUntilMs } = again
       expect(again).toEqual({ ...claimed, attempt: 1, lockedUntilMs })
       await finishAll(given(), [again])
     })
@@ -326,15 +333,28 @@ function outcomes(given: () => DeliveryStore): void {
   })
 }
 
-function lostClaims(given: () => DeliveryStore): void {
+function lostClaims(given: () => DeliveryStore, pass: (ms: number) => Promise<void>): void {
   describe('claims that ran out', () => {
     test('a delivery whose sender died comes back when its claim ends', async () => {
       const nowMs = newDay()
       await given().enqueue([newDelivery(nowMs)])
       const claimed = await claimOne(given(), nowMs)
-      expect(await given().claimDue(claimAt(nowMs + leaseMs - 1))).toEqual([])
+      await pass(leaseMs / 2)
+      expect(await given().claimDue(claimAt(nowMs + leaseMs / 2))).toEqual([])
+      await pass(leaseMs / 2)
       const again = await claimOne(given(), nowMs + leaseMs)
       expect(again).toMatchObject({ deliveryId: claimed.deliveryId, attempt: 0 })
+      await finishAll(given(), [again])
+    })
+
+    test('a claim ends by the clock of the store, whatever time its senders have', async () => {
+      const nowMs = newDay()
+      await given().enqueue([newDelivery(nowMs)])
+      const claimed = await claimOne(given(), nowMs + 10 * leaseMs)
+      expect(await given().claimDue(claimAt(nowMs + 20 * leaseMs))).toEqual([])
+      await pass(leaseMs)
+      const again = await claimOne(given(), nowMs)
+      expect(again.deliveryId).toBe(claimed.deliveryId)
       await finishAll(given(), [again])
     })
 
@@ -342,6 +362,7 @@ function lostClaims(given: () => DeliveryStore): void {
       const nowMs = newDay()
       await given().enqueue([newDelivery(nowMs)])
       const late = await claimOne(given(), nowMs)
+      await pass(leaseMs)
       const now = await claimOne(given(), nowMs + leaseMs)
       expect(await given().finish(late, delivered, nowMs)).toBe(false)
       await given().release([late])

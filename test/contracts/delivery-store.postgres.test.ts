@@ -3,6 +3,7 @@ import type pg from 'pg'
 import { PostgresDeliveryStore } from '../../infra/postgres/delivery-store.ts'
 import { openPool } from '../../infra/postgres/pool.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
+import { passOnDeliveries } from '../support/lease-time.ts'
 import { deliveryStoreContract } from './delivery-store.contract.ts'
 
 let database: TestDatabase
@@ -20,4 +21,7 @@ afterAll(async () => {
   await database.close()
 })
 
-deliveryStoreContract(() => store)
+deliveryStoreContract(
+  () => store,
+  (ms) => passOnDeliveries(pool)(ms),
+)

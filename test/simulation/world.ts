@@ -78,8 +78,8 @@ export class World {
   trail: readonly string[] = []
   readonly provider = new SimulatedProvider()
   readonly log = new MemoryEventLog()
-  readonly deliveries = new MemoryDeliveryStore()
-  readonly rows = new OutboxRows(this.deliveries)
+  readonly deliveries: MemoryDeliveryStore
+  readonly rows: OutboxRows
   readonly running = new Map<string, Running>()
   readonly apis = new Map<string, Api>()
   readonly objects: MemoryObjectStore
@@ -108,6 +108,8 @@ export class World {
     this.#mutation = mutation
     this.scheduler = new Scheduler(random)
     this.faults = new Faults(random)
+    this.deliveries = new MemoryDeliveryStore(this.scheduler)
+    this.rows = new OutboxRows(this.deliveries)
     const ids = new SimulatedIds(random.between(0, 2 ** 31), this.scheduler)
     this.ids = mutation.ids?.(ids) ?? ids
     const store = new MemoryEventStore(this.log)

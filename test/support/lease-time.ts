@@ -7,3 +7,11 @@ export function passOnLeases(pool: pg.Pool): (ms: number) => Promise<void> {
     await pool.query({ text, values: [ms] })
   }
 }
+
+/** The same for claims of webhooks. */
+export function passOnDeliveries(pool: pg.Pool): (ms: number) => Promise<void> {
+  const text = `UPDATE webhook_outbox SET locked_until = locked_until - $1 * interval '1 ms'`
+  return async (ms) => {
+    await pool.query({ text, values: [ms] })
+  }
+}

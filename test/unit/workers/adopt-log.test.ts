@@ -21,7 +21,7 @@ beforeEach(async () => {
   weir = await new MemoryWeir().open()
   store = new MemoryReadModelStore()
   leases = new MemoryLeaseStore(weir.clock, () => store.all(jobQueueTable))
-  deliveries = new MemoryDeliveryStore()
+  deliveries = new MemoryDeliveryStore(weir.clock)
 })
 
 const adopt = (more: { readonly deliveries?: MemoryDeliveryStore } = {}) =>
@@ -80,7 +80,7 @@ describe('a log that is adopted', () => {
       override parkAll(): Promise<number> {
         return Promise.reject(new Error('killed'))
       }
-    })()
+    })(weir.clock)
     await expect(adopt({ deliveries: broken })).rejects.toThrow('killed')
     expect(await isToAdopt(store, weir.projections)).toBe(true)
     const late = await weir.submit('sandbox.run')

@@ -35,7 +35,7 @@ let recorder: Recorder
 beforeEach(() => {
   log = new MemoryEventLog()
   store = new MemoryReadModelStore()
-  deliveries = new MemoryDeliveryStore()
+  deliveries = new MemoryDeliveryStore(clock)
   deliveriesKeptMs = null
   objects = new MemoryObjectStore({ baseUrl: 'http://weir.test', secretKey, clock })
   recorder = new Recorder()

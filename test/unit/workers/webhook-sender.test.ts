@@ -31,7 +31,7 @@ let count = 0
 
 beforeEach(() => {
   clock = new SimulatedClock()
-  store = new MemoryDeliveryStore()
+  store = new MemoryDeliveryStore(clock)
   reports = []
   disabled = []
   senders = []
@@ -363,7 +363,7 @@ class UnsteadyStore extends MemoryDeliveryStore {
 }
 
 test('a store that cannot be reached is asked again', async () => {
-  const unsteady = new UnsteadyStore()
+  const unsteady = new UnsteadyStore(clock)
   unsteady.claimFailures = 3
   const delivery = newDelivery()
   await unsteady.enqueue([delivery])
@@ -374,7 +374,7 @@ test('a store that cannot be reached is asked again', async () => {
 })
 
 test('an outcome that could not be written is sent again when the claim ends', async () => {
-  const unsteady = new UnsteadyStore()
+  const unsteady = new UnsteadyStore(clock)
   unsteady.finishFailures = 1
   const delivery = newDelivery()
   await unsteady.enqueue([delivery])
