@@ -51,7 +51,9 @@ export function encodeAppend(
   }
   const texts = events.map(encodeEvent)
   const bytes = texts.reduce((sum, text) => sum + bytesOf(text), 0)
-  if (bytes > appendBytesMax) throw new AppendTooBig(bytes)
+  if (bytes > appendBytesMax) {
+    throw new AppendTooBig(`an append takes at most ${appendBytesMax} bytes, not ${bytes}`)
+  }
   return texts
 }
 

@@ -16,13 +16,9 @@ export const appendCountMax = 1000
  */
 export const appendBytesMax = 1_000_000
 
-/** Nothing was written, because no store takes so much at once: append fewer events. */
+/** Nothing was written, because the store does not take so much at once: append fewer events. */
 export class AppendTooBig extends RangeError {
   override readonly name = 'AppendTooBig'
-
-  constructor(bytes: number) {
-    super(`an append takes at most ${appendBytesMax} bytes, not ${bytes}`)
-  }
 }
 
 /** The stream is not at the revision that the writer had seen. Load again and decide again. */

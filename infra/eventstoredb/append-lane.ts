@@ -4,7 +4,12 @@ import streams from '@eventstore/db-client/generated/streams_pb.js'
 import type { BatchAppendReq, BatchAppendResp } from '@eventstore/db-client/generated/streams_pb.js'
 import type { ClientDuplexStream } from '@grpc/grpc-js'
 import { EngineUnavailable } from '../../domain/ports/engine-unavailable.ts'
-import { NO_STREAM, RevisionConflict, UnknownOutcome } from '../../domain/ports/event-store.ts'
+import {
+  AppendTooBig,
+  NO_STREAM,
+  RevisionConflict,
+  UnknownOutcome,
+} from '../../domain/ports/event-store.ts'
 import type { EventText } from '../event-text.ts'
 import { metaText } from './our-event.ts'
 import type { EventStoreDbConnection, Link } from './connection.ts'
@@ -29,9 +34,12 @@ export type Append = {
 /** Errors that say of an append that it was not written and never will be. */
 const definiteErrors: ReadonlyMap<string, string> = new Map([
   ['event_store.client.StreamDeleted', 'the stream was deleted'],
+  ['event_store.client.BadRequest', 'the server does not understand the append'],
+])
+/** The same of one that may be written in smaller parts: an operator has lowered the limit. */
+const tooBigErrors: ReadonlyMap<string, string> = new Map([
   ['event_store.client.MaximumAppendSizeExceeded', 'the server takes only smaller appends'],
   ['event_store.client.MaximumAppendEventSizeExceeded', 'the server takes only smaller events'],
-  ['event_store.client.BadRequest', 'the server does not understand the append'],
 ])
 const wrongRevision = 'event_store.client.WrongExpectedVersion'
 /** Not written either, and yet no fault of the append: who may write is for the server to say. */
@@ -174,6 +182,10 @@ function refusal(details: string, said: string, { stream, expected }: Append): E
   if (details === wrongRevision) return new RevisionConflict(stream, expected)
   if (details === accessDenied) {
     return new EngineUnavailable(`the user of the connection string may not write to ${stream}`)
+  }
+  const tooBig = tooBigErrors.get(details)
+  if (tooBig !== undefined) {
+    return new AppendTooBig(`cannot append to ${stream}: ${tooBig} (${said})`)
   }
   const definite = definiteErrors.get(details)
   if (definite !== undefined) return new Error(`cannot append to ${stream}: ${definite} (${said})`)

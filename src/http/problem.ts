@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { DomainError, errorTable } from '../../domain/errors.ts'
 import type { ErrorCode } from '../../domain/errors.ts'
 import { EngineUnavailable } from '../../domain/ports/engine-unavailable.ts'
+import { AppendTooBig } from '../../domain/ports/event-store.ts'
 import { ObjectStoreUnavailable } from '../../domain/ports/object-store.ts'
 import type { Log } from '../log.ts'
 import { bodyBytesMax } from './json-body.ts'
@@ -16,6 +17,9 @@ export function refusalOf(error: unknown): DomainError {
   }
   if (error instanceof EngineUnavailable) {
     return new DomainError('unavailable', 'The database does not answer.')
+  }
+  if (error instanceof AppendTooBig) {
+    return new DomainError('too_large', 'That is more than the event store takes at once.')
   }
   const status = error instanceof HttpException ? error.getStatus() : statusOf(error)
   if (status === 415) {
@@ -41,6 +45,8 @@ export function loggedRefusalOf(
   if (refusal.code === 'internal') log.error({ err, requestId }, 'request failed')
   else if (refusal.code === 'unavailable' && err !== refusal) {
     log.warn({ err, requestId }, 'what weir stands on does not answer')
+  } else if (err instanceof AppendTooBig) {
+    log.warn({ err, requestId }, 'the event store takes only smaller appends')
   }
   return refusal
 }

@@ -2,7 +2,12 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { NewEvent } from '../../domain/envelope.ts'
 import { EngineUnavailable } from '../../domain/ports/engine-unavailable.ts'
 import type { EventFeed } from '../../domain/ports/event-feed.ts'
-import { NO_STREAM, RevisionConflict, UnknownOutcome } from '../../domain/ports/event-store.ts'
+import {
+  AppendTooBig,
+  NO_STREAM,
+  RevisionConflict,
+  UnknownOutcome,
+} from '../../domain/ports/event-store.ts'
 import { EventStoreDbEventFeed } from '../../infra/eventstoredb/event-feed.ts'
 import { EventStoreDbEventStore } from '../../infra/eventstoredb/event-store.ts'
 import { newEvent, newEvents, newStream } from '../contracts/event-store.contract.ts'
@@ -101,6 +106,15 @@ describe('an append', () => {
     const append = store.append(newStream(), NO_STREAM, newEvents(1))
     await expect(append).rejects.toBeInstanceOf(UnknownOutcome)
     expect(standIn.faults.appendsLeft).toBe(0)
+  })
+
+  test('of more than the server takes is too big, also where it takes little', async () => {
+    standIn.faults.appendBytesMax = 4_000
+    const text = 'a'.repeat(2_000)
+    const stream = newStream()
+    const append = store.append(stream, NO_STREAM, [newEvent({ text }), newEvent({ text })])
+    await expect(append).rejects.toBeInstanceOf(AppendTooBig)
+    expect(await store.append(stream, NO_STREAM, [newEvent({ text })])).toBe(0)
   })
 
   test('whose answer comes after it was given up changes nothing any more', async () => {

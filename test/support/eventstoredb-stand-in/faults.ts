@@ -35,6 +35,8 @@ export class Faults {
   user: User = 'admin'
   /** A stream that cannot be read, for what its place on the disk holds. */
   brokenStream: string | null = null
+  /** More than so many bytes are not taken by one append. */
+  appendBytesMax = 1_048_576
   /** Reads and subscriptions that begin from now on are never answered. */
   areReadsSilent = false
   #appends: AppendFault[] = []

@@ -139,7 +139,7 @@ export class Writing {
       return
     }
     const bytes = events.reduce((sum, event) => sum + bytesOf(event), 0)
-    if (bytes > appendBytesMax) {
+    if (bytes > this.#faults.appendBytesMax) {
       answer({ kind: 'too big' })
       return
     }

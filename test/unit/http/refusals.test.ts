@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { DomainError } from '../../../domain/errors.ts'
 import { EngineUnavailable } from '../../../domain/ports/engine-unavailable.ts'
+import { AppendTooBig } from '../../../domain/ports/event-store.ts'
 import { batchItem, isUnknown } from '../../../src/http/batch.ts'
 import { loggedRefusalOf, problemBody } from '../../../src/http/problem.ts'
 import type { Log } from '../../../src/log.ts'
@@ -28,6 +29,7 @@ test.each<[string, Error, string, string]>([
     'unavailable',
     'warn',
   ],
+  ['a small limit of the event store', new AppendTooBig('undefined'), 'too_large', 'warn'],
 ])('%s is logged, and not told', (_, error, code, level) => {
   const { log, lines } = keptLog()
   const refusal = loggedRefusalOf(error, { log, requestId: 'r1' })
