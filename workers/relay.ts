@@ -96,7 +96,7 @@ export class Relay {
     const { epoch, stand } = lease
     try {
       // What is appended to a log that was restored would be taken for published, up to that place.
-      if (stand.position !== null && !(await feed.reaches(stand.position))) {
+      if (!(await reaches(feed, stand))) {
         throw new Error('the log ends before what was published of it: was it restored?')
       }
       const opening = publisher.open()
@@ -193,6 +193,21 @@ export class Relay {
       this.#options.checkpoint.release(held.epoch),
     ])
   }
+}
+
+/**
+ * Whether the log goes as far as it was published. One that was restored may not: what it gets next
+ * would take places that everybody has passed, and be seen by nobody.
+ */
+export async function isLogWhole({
+  feed,
+  checkpoint,
+}: Pick<RelayOptions, 'feed' | 'checkpoint'>): Promise<boolean> {
+  return reaches(feed, await checkpoint.stand())
+}
+
+async function reaches(feed: EventFeed, { position }: RelayStand): Promise<boolean> {
+  return position === null || (await feed.reaches(position))
 }
 
 /** How far the relay is behind the log. */

@@ -19,7 +19,7 @@ import { prepareBucket } from '../../infra/s3/bucket.ts'
 import { S3ObjectStore } from '../../infra/s3/object-store.ts'
 import { SystemClock } from '../../infra/system/clock.ts'
 import { SystemIds } from '../../infra/system/ids.ts'
-import { Relay, relayLag } from '../../workers/relay.ts'
+import { isLogWhole, Relay, relayLag } from '../../workers/relay.ts'
 import { SharedFeed } from '../../workers/shared-feed.ts'
 import { loadSecretKey } from '../config.ts'
 import type { Config } from '../config.ts'
@@ -80,9 +80,8 @@ export function openCluster(config: Config, name: string, watch: ProfileWatch): 
       // Pages of weir itself stand at another origin than what they fetch and upload.
       await prepareBucket(cluster.s3, [new URL(config.publicUrl).origin, ...config.corsOrigins])
     },
-    sweepObjects: async () => {
-      await objects.sweep()
-    },
+    isLogWhole: () => isLogWhole({ feed: newFeed(), checkpoint }),
+    sweepObjects: () => objects.sweep().then(() => undefined),
     close: async () => {
       await Promise.all([sender.close(), kafka.close()])
       await bell.close()

@@ -46,6 +46,7 @@ export function openEmbedded(config: Config, name: string, watch: ProfileWatch):
     forgetCarried: async () => undefined,
     carriage: null,
     lastCarried: async () => new Map(),
+    isLogWhole: async () => true,
     servedObjects: objects,
     signals: new PostgresSignals(pool, listener),
     announcer: new PostgresAnnouncer(pool),

@@ -43,6 +43,8 @@ export type Profile = {
   readonly carriage: (() => Promise<Carriage>) | null
   /** The last event that was carried in each share of the log; none where nothing carries it. */
   readonly lastCarried: () => Promise<ReadonlyMap<string, LastCarried>>
+  /** False when the log ends before what was carried of it: it was restored from a backup. */
+  readonly isLogWhole: () => Promise<boolean>
   readonly objects: ObjectStore
   readonly servedObjects: ServedObjectStore | null
   readonly sql: Sql

@@ -10,7 +10,8 @@ function given(asked: Partial<Profile>) {
   const clock = new SimulatedClock()
   const store = new MemoryEventStore(new MemoryEventLog())
   const sql = () => Promise.resolve([])
-  return { clock, profile: { clock, store, sql, ...asked } as unknown as Profile }
+  const isLogWhole = () => Promise.resolve(true)
+  return { clock, profile: { clock, store, sql, isLogWhole, ...asked } as unknown as Profile }
 }
 
 const never = (): Promise<never> => new Promise(() => undefined)
@@ -35,4 +36,9 @@ test.each([
   })
   await clock.advance(3_000)
   await refused
+})
+
+test('an api is not ready while the log ends before what was carried of it', async () => {
+  const { profile } = given({ isLogWhole: () => Promise.resolve(false) })
+  await expect(checkEngines(profile)).rejects.toMatchObject({ code: 'unavailable' })
 })

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { relayLag } from '../../../workers/relay.ts'
+import { isLogWhole, relayLag } from '../../../workers/relay.ts'
 import { Random } from '../../simulation/random.ts'
 import { Life, type Call } from '../../support/mortal.ts'
 import { RelayWorld } from '../../support/relay-world.ts'
@@ -151,7 +151,10 @@ describe('a log that was restored', () => {
     world.startRelay()
     await world.pass(1)
     await world.stop()
+    const isWhole = () => isLogWhole({ feed: world.newFeed(), checkpoint: world.checkpoint })
+    expect(await isWhole()).toBe(true)
     world.restore(1_000)
+    expect(await isWhole()).toBe(false)
     world.startRelay()
     await world.pass(30)
     expect(world.told.at(-1)).toBe('loop turn failed')
