@@ -223,16 +223,20 @@ function quotaExceeded(
   used: bigint,
   { window, at }: { readonly window: QuotaWindow; readonly at: string },
 ): DomainError {
-  const resetAt = windowEnd(window, at)
+  const end = windowEnd(window, at)
+  const { until } = limit
+  // An override may be over before its window is.
+  const resetAt = until !== null && until < end ? until : end
   const what = limit.unit ?? 'micro-credits'
   const detail = `The ${window}'s quota of ${limit.max} ${what} is used up: ${used} are taken.`
-  const seconds = (from: string) => Math.ceil((Date.parse(resetAt) - Date.parse(from)) / 1000)
+  const seconds = (from: string, to: string) =>
+    Math.ceil((Date.parse(to) - Date.parse(from)) / 1000)
   return new DomainError('quota_exceeded', detail, {
     ...{ limit: limit.max, scope: limit.scope, resetAt },
     used: typeof limit.max === 'number' ? Number(used) : used.toString(),
     policy: `${limit.scope}-${limit.kind}`,
-    windowSeconds: seconds(windowStart(window, at)),
-    retryAfterSeconds: Math.max(seconds(at), 1),
+    windowSeconds: seconds(windowStart(window, at), end),
+    retryAfterSeconds: Math.max(seconds(at, resetAt), 1),
   })
 }
 

@@ -42,6 +42,8 @@ type Check = LimitCheck & {
   readonly policy: string
   readonly scope: string
   readonly what: string
+  /** When it is over by itself: nobody needs to wait longer. */
+  readonly until: string | null
 }
 
 /** Holds the credits of a job if the org may submit it. @throws DomainError */
@@ -85,6 +87,7 @@ function checksOf({ orgId, standing }: Account, subject: LimitSubject, at: strin
       ...{ key: `${orgId}:throttle`, max: throttle.requestsPerMinute, cost: 1 },
       ...{ windowMs: throttleWindowMs, code: 'account_throttled', scope: 'org' },
       ...{ policy: 'org-throttle', what: 'The account is throttled to' },
+      until: throttle.until,
     })
   }
   for (const applied of limitsFor(standing.limits, subject, at)) {
@@ -95,7 +98,7 @@ function checksOf({ orgId, standing }: Account, subject: LimitSubject, at: strin
 }
 
 function requestCheck(orgId: string, { limit, value }: AppliedLimit): Check | null {
-  const { scope, kind, window, max } = limit
+  const { scope, kind, window, max, until } = limit
   if (kind !== 'requests' || window === null) return null
   const isProvider = scope === 'provider'
   // A provider's calls are counted where they are made; here they may only be used up.
@@ -108,6 +111,7 @@ function requestCheck(orgId: string, { limit, value }: AppliedLimit): Check | nu
     },
     ...{ cost: isProvider ? 0 : 1, code: isProvider ? 'quota_exceeded' : 'rate_limited', scope },
     ...{ policy: `${scope}-${kind}`, what: `The ${scope === 'jobType' ? 'job type' : scope} has` },
+    until,
   }
 }
 
@@ -172,10 +176,12 @@ type Refused = { readonly used: number; readonly retryAfterMs: number; readonly 
 function refusal(check: Check, { used, retryAfterMs, now }: Refused): DomainError {
   const windowSeconds = check.windowMs / 1000
   const detail = `${check.what} ${check.max} requests per ${windowSeconds} s; ${used} are used.`
+  const endsMs = check.until === null ? Infinity : Math.max(Date.parse(check.until) - now, 0)
+  const waitMs = Math.min(retryAfterMs, endsMs)
   return new DomainError(check.code, detail, {
-    ...{ limit: check.max, scope: check.scope, used, resetAt: isoTime(now + retryAfterMs) },
+    ...{ limit: check.max, scope: check.scope, used, resetAt: isoTime(now + waitMs) },
     ...{ policy: check.policy, windowSeconds },
-    retryAfterSeconds: Math.max(Math.ceil(retryAfterMs / 1000), 1),
+    retryAfterSeconds: Math.max(Math.ceil(waitMs / 1000), 1),
   })
 }
 

@@ -124,6 +124,16 @@ test('a throttle ends at its time', async () => {
   expect(await outcomes(3)).toEqual(['admitted', 'admitted', 'admitted'])
 })
 
+test('nobody is told to wait beyond the end of an override or a throttle', async () => {
+  const until = isoTime(weir.clock.now() + 5_000)
+  const soon = { resetAt: until, retryAfterSeconds: 5 }
+  await issue(a.setLimits([perHour({ max: 9 }), perHour({ max: 0, until })]))
+  await expect(ask()).rejects.toMatchObject({ code: refused, extra: soon })
+  await issue(a.setLimits([]))
+  await issue(a.throttle(0, until))
+  await expect(ask()).rejects.toMatchObject({ code: 'account_throttled', extra: soon })
+})
+
 test('a provider of which the day is used up refuses; what is per second does not', async () => {
   const daily = perHour({ scope: 'provider', key: 'sandbox', window: 'day', max: 1 })
   await issue(a.setLimits([{ ...daily, window: 'second', max: 0 }]))

@@ -157,6 +157,13 @@ describe('a quota of spend', () => {
     expect(quietHistoryOf(...limited, a.hold('h1', 70n), a.hold('h2', 30n))).toHaveLength(5)
   })
 
+  test('is over when its override is, if that is before the end of its window', () => {
+    const override = { ...daily(0), until: at(9) }
+    given(...rich, a.setLimits([daily(100), override]))
+      .when(a.hold('h1', 1n))
+      .refuses('quota_exceeded', { limit: 0, resetAt: at(9), windowSeconds: 86_400 })
+  })
+
   test('counts what was charged, and frees what was released', () => {
     const charged = [...limited, a.hold('h1', 70n), a.use('u1', 'h1', 40n), a.settle('h1')]
     given(...charged)
