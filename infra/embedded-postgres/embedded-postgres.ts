@@ -24,6 +24,8 @@ export interface EmbeddedPostgresOptions {
   readonly home: string
   /** Server settings that replace or join the defaults. */
   readonly settings?: Readonly<Record<string, string>>
+  /** Gives up a start that takes long, as after a crash; then no server stays behind. */
+  readonly signal?: AbortSignal
 }
 
 export interface EmbeddedPostgres {
@@ -61,7 +63,8 @@ export async function startEmbeddedPostgres(
   const commandFor = async (port: number): Promise<string[]> =>
     await commandLine(site, binaries, { port, settings })
   const found = await adopt(site, commandFor)
-  const server = found ?? (await launch(site, site.place.port, commandFor))
+  const { signal } = options
+  const server = found ?? (await launch(site, site.place.port, commandFor, signal))
   const clusterName = await clusterNameOf(site.dataFolder)
   try {
     if (server.port !== site.place.port || !site.place.isInitialised) {

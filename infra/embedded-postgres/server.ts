@@ -77,12 +77,14 @@ export async function wasStartedWith(site: Site, command: readonly string[]): Pr
  * killed, and does not hear the terminal's Ctrl-C.
  *
  * @param portWanted 0 for any; another one is taken when it is busy
+ * @param stop gives up, and leaves no server
  * @throws Error with the server's own last words
  */
 export async function launch(
   site: Site,
   portWanted: number,
   commandFor: (port: number) => Promise<string[]>,
+  stop?: AbortSignal,
 ): Promise<Server> {
   await endOrphans(await clusterNameOf(site.dataFolder), orphanGraceMs)
   await dropForeignPidFile(site)
@@ -93,7 +95,9 @@ export async function launch(
     const logOffset = await sizeOf(site.logFile)
     const child = await spawnServer(site, await commandFor(port))
     const exited = exitOf(child)
-    const isReady = await Promise.race([untilReady(site, child.pid ?? 0), exited.then(() => false)])
+    const ready = untilReady(site, child.pid ?? 0, stop)
+    const isReady = await Promise.race([ready, exited.then(() => false)])
+    stop?.throwIfAborted()
     if (isReady && child.pid !== undefined) return { pid: child.pid, port, exited }
     const log = await logFrom(site.logFile, logOffset)
     const words = lastWords(log)
@@ -152,13 +156,14 @@ async function exitOf(child: ChildProcess): Promise<Exit> {
   })
 }
 
-async function untilReady(site: Site, pid: number): Promise<boolean> {
+async function untilReady(site: Site, pid: number, stop?: AbortSignal): Promise<boolean> {
   const clusterName = await clusterNameOf(site.dataFolder)
   const until = performance.now() + startLimitMs
   while (performance.now() < until) {
     const pidFile = await readPidFile(site.dataFolder)
     if (pidFile?.pid === pid && pidFile.isReady) return true
     if (!(await isServing(pid, clusterName))) return false
+    if (stop?.aborted) await stopServer(pid, clusterName)
     await sleep(pollMs)
   }
   signal(pid, 'SIGQUIT')

@@ -9,7 +9,11 @@ export interface RunningPostgres {
   stop(): Promise<void>
 }
 
-export type StartPostgres = (options: { readonly home: string }) => Promise<RunningPostgres>
+/** Rejects soon, and leaves no server, when the signal aborts. */
+export type StartPostgres = (options: {
+  readonly home: string
+  readonly signal: AbortSignal
+}) => Promise<RunningPostgres>
 
 export interface PostgresKeeper {
   url(): string
@@ -48,6 +52,7 @@ export async function keepPostgres(options: PostgresKeeperOptions): Promise<Post
       if (isStopping()) return
       options.say('Postgres ended unexpectedly, starting it again.')
       await startAgain().catch((error: unknown) => {
+        if (isStopping()) return
         options.say(error instanceof Error ? error.message : String(error))
       })
       // Told to stop while it was starting: the one that came of it is stopped here.

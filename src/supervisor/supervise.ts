@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { untilAborted } from '../../domain/until-aborted.ts'
 import { loadSecretKey, localUrl, roleEnvironment, roles, type Config } from '../config.ts'
 import { keepDevFile, readDevFile, type DevFile } from './dev-file.ts'
 import { lockHome } from './home-lock.ts'
@@ -52,6 +53,7 @@ export async function supervise(config: Config, parts: SupervisorParts): Promise
   const stop = listenForStop()
   const closers: Closer[] = []
   try {
+    stop.gently.addEventListener('abort', () => say('Stopping; Ctrl-C again stops at once.'))
     await run(config, parts, { stop, closers })
     return 0
   } catch (error) {
@@ -84,12 +86,14 @@ async function run(given: Config, parts: SupervisorParts, { stop, closers }: Run
   const config = await settlePorts(given)
   if (config.secretKey === undefined) loadSecretKey(config.home)
   let keepers: RoleKeeper[] = []
-  const postgres = await openDatabase(config, parts, () => {
+  const onMoved = (): void => {
     for (const keeper of keepers) keeper.renew()
-  })
+  }
+  const postgres = await openDatabase(config, parts, { onMoved, signal: stop.gently })
   closers.push(async () => await postgres.stop())
   stop.gently.throwIfAborted()
-  await parts.migrate(postgres.url())
+  // An index on a big table takes minutes, and so does waiting for another weir that makes it.
+  await untilAborted(parts.migrate(postgres.url()), stop.atOnce)
   stop.gently.throwIfAborted()
   const context = { config, databaseUrl: postgres.url(), devFile: readDevFile(config.home) }
   const dev = keepDevFile(config, await parts.bootstrap(context))
@@ -102,17 +106,16 @@ async function run(given: Config, parts: SupervisorParts, { stop, closers }: Run
     say(`Metrics are on ports ${config.metricsPort} to ${config.metricsPort + roles.length - 1}.`)
   }
   await aborted(stop.gently)
-  say('Stopping; Ctrl-C again stops at once.')
 }
 
 async function openDatabase(
   config: Config,
   parts: SupervisorParts,
-  onMoved: () => void,
+  { onMoved, signal }: { readonly onMoved: () => void; readonly signal: AbortSignal },
 ): Promise<PostgresKeeper> {
   const { databaseUrl, home } = config
   if (databaseUrl === undefined) {
-    const start = async (): ReturnType<StartPostgres> => await parts.startPostgres({ home })
+    const start = async (): ReturnType<StartPostgres> => await parts.startPostgres({ home, signal })
     return await keepPostgres({ start, onMoved, say })
   }
   await parts.checkDatabase(databaseUrl)

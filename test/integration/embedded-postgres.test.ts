@@ -13,7 +13,7 @@ import {
   type EmbeddedPostgresOptions,
 } from '../../infra/embedded-postgres/embedded-postgres.ts'
 import { prepareBinaries } from '../../infra/embedded-postgres/binaries.ts'
-import { clusterNameOf, isServing } from '../../infra/embedded-postgres/leftovers.ts'
+import { clusterNameOf, isServing, readPidFile } from '../../infra/embedded-postgres/leftovers.ts'
 import { rotateLog } from '../../infra/embedded-postgres/log-file.ts'
 import { openSite } from '../../infra/embedded-postgres/place.ts'
 import { commandLine, launch, stopServer } from '../../infra/embedded-postgres/server.ts'
@@ -220,6 +220,15 @@ test('a server whose database cannot be opened does not stay behind', async () =
   await writeFile(passwordFile, password)
   expect((await start()).adopted).toBe(false)
 }, 60_000)
+
+test('a start that is given up leaves no server', async () => {
+  const given = startEmbeddedPostgres({ home, settings, signal: AbortSignal.abort() })
+  await expect(given).rejects.toThrow('aborted')
+  const { dataFolder } = await openSite(home)
+  const pidFile = await readPidFile(dataFolder)
+  expect(pidFile).toBeUndefined()
+  await start()
+})
 
 test('a log that has grown large is put aside while the server goes on writing to it', async () => {
   const server = await start()

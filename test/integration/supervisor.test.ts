@@ -184,6 +184,19 @@ test('a second Ctrl-C does not wait; one that npm passes on is not a second', as
   expect(pids.filter(isAlive)).toEqual([])
 }, 60_000)
 
+test('a second Ctrl-C does not wait for a long migration, and leaves nothing', async () => {
+  const one = launch({ WEIR_TEST_MIGRATES: 'for ever' })
+  await waitFor('it to migrate', () => one.output().includes('Migrating.'), readyLimitMs)
+  one.process.kill('SIGINT')
+  await waitFor('it to be heard', () => one.output().includes('Ctrl-C again stops at once'))
+  const server = postmasterPid()
+  // What comes at once is the same key press, passed on.
+  const again = setInterval(() => one.process.kill('SIGINT'), 400)
+  expect(await one.exit).toBe(0)
+  clearInterval(again)
+  expect(isAlive(server)).toBe(false)
+}, 60_000)
+
 test('a second start in the same home says so and changes nothing', async () => {
   const one = launch()
   await ready(one)

@@ -6,6 +6,7 @@ const sources = [
   'src/cluster-config.ts',
   'src/environment.ts',
   'src/supervisor',
+  'domain/until-aborted.ts',
   'infra/embedded-postgres',
   'test/support/supervised-program.ts',
   'test/support/supervised-role.ts',

@@ -9,9 +9,13 @@ import { supervise } from '../../src/supervisor/supervise.ts'
 const settings = { shared_buffers: '16MB' }
 
 process.exitCode = await supervise(readConfig(), {
-  startPostgres: async ({ home }) => await startEmbeddedPostgres({ home, settings }),
+  startPostgres: async (options) => await startEmbeddedPostgres({ ...options, settings }),
   checkDatabase,
-  migrate: async () => Promise.resolve(),
+  migrate: async () => {
+    if (process.env['WEIR_TEST_MIGRATES'] !== 'for ever') return
+    process.stdout.write('Migrating.\n')
+    await new Promise(() => undefined)
+  },
   bootstrap: async ({ devFile }) =>
     Promise.resolve(
       devFile
