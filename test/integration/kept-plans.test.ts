@@ -9,7 +9,7 @@ import { PostgresReadModelStore } from '../../infra/postgres/read-model-store.ts
 import { PostgresSnapshotStore } from '../../infra/postgres/snapshot-store.ts'
 import { sqlOver } from '../../infra/postgres/sql.ts'
 import { projections } from '../../projections/registry.ts'
-import { listHolds } from '../../src/queries/admin-lists.ts'
+import { listHolds, listOrgs } from '../../src/queries/admin-lists.ts'
 import { getBalances } from '../../src/queries/get-credits.ts'
 import { revisionsOf } from '../../src/queries/job-revisions.ts'
 import { listAudit } from '../../src/queries/list-audit.ts'
@@ -124,6 +124,7 @@ function listCalls(): Calls {
     'jobs of all': (deep) => listOrgJobs({ sql, config }, deep('jobs of all')),
     usage: (deep) => listUsage(sql, 'acme', deep('usage')),
     holds: (deep) => listHolds(sql, { orgId: 'acme', ...deep('holds') }),
+    orgs: (deep) => listOrgs(sql, deep('orgs'), '2026-01-01T00:00:00.000Z'),
     audit: (deep) => listAudit(sql, deep('audit')),
   }
 }
@@ -167,7 +168,7 @@ test('rows are found by an index, though the plan was made when there were none'
   await pool.query('DELETE FROM idempotency_key')
   await fill()
   const cursors = new Map<string, string | undefined>()
-  for (const name of ['jobs', 'jobs of all', 'usage', 'holds', 'audit']) {
+  for (const name of ['jobs', 'jobs of all', 'usage', 'holds', 'orgs', 'audit']) {
     const next = (cursor?: string) => lists[name]!(() => (cursor === undefined ? {} : { cursor }))
     cursors.set(name, await deepCursor(next))
   }
