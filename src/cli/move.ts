@@ -91,7 +91,7 @@ export async function adopt(profile: Profile, publicUrl: string): Promise<Adopte
   }
   await profile.forgetCarried().catch((error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error)
-    throw new CliError(`What Kafka holds of another log could not be deleted: ${reason}`)
+    throw new CliError(`What was carried of another log could not be deleted: ${reason}`)
   })
   return adoptLog({
     ...{ ...profile, feed: newFeed(), store, queue: jobQueueTable },

@@ -59,9 +59,7 @@ async function setup(): Promise<number> {
     await database.migrate()
     await adoptIfNew(database.profile(), config.publicUrl)
     mkdirSync(config.home, { recursive: true })
-    // The roles of a cluster are elsewhere, and so is their port.
-    const baseUrl = config.cluster ? config.publicUrl : undefined
-    keepDevFile(config, await database.bootstrap(), baseUrl)
+    keepDevFile(config, await database.bootstrap(), database.apiUrl)
     say(`weir is set up; ${devFilePath(config.home)} holds the first credentials.`)
     return 0
   })

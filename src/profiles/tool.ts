@@ -9,6 +9,7 @@ import {
 import { MemoryReadModelStore } from '../../infra/memory/read-model-store.ts'
 import { migrate, migrationState } from '../../infra/postgres/migrate.ts'
 import type { MigrationState } from '../../infra/postgres/migrate.ts'
+import { localUrl } from '../config.ts'
 import type { Config } from '../config.ts'
 import type { DevFile } from '../supervisor/dev-file.ts'
 import { isHomeTaken } from '../supervisor/home-lock.ts'
@@ -24,6 +25,8 @@ export class ToolError extends Error {
 /** The database of an installation, for a command that looks into it or mends it. */
 export type ToolDatabase = {
   readonly url: string
+  /** Where programs reach the api. */
+  readonly apiUrl: string
   /** Whether the Postgres runs for this command alone. */
   readonly isStartedHere: boolean
   readonly migrate: () => Promise<void>
@@ -60,6 +63,8 @@ export async function openToolDatabase(config: Config): Promise<ToolDatabase> {
   }
   return {
     url: place.url,
+    // The roles of a cluster are elsewhere, and so is their port.
+    apiUrl: config.cluster ? config.publicUrl : localUrl(config.host, config.port),
     isStartedHere: place.isStartedHere,
     migrate: () => migrate(place.url),
     migrations: () => migrationState(place.url),
