@@ -6,7 +6,7 @@ import type { Loop, LoopReport } from './loop.ts'
 import { repeat } from './repeat.ts'
 
 const everyMs = 3_600_000
-/** What 3-api.md promises. */
+/** So long a request may be repeated, as customers are promised. */
 const idempotencyKeptMs = 24 * 3_600_000
 /** Longer than the clocks of several machines differ. */
 const countersKeptMs = 24 * 3_600_000

@@ -1,9 +1,8 @@
-import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { prepareBinaries, type Binaries } from './binaries.ts'
-import { errorCode, readIfThere } from './files.ts'
+import { errorCode, exists, readIfThere } from './files.ts'
 import { initialise, userName } from './initialise.ts'
 import { clusterNameOf, isServing, readPidFile } from './leftovers.ts'
 import { keepRotating } from './log-file.ts'
@@ -184,11 +183,4 @@ async function ask(url: string, sql: string): Promise<pg.QueryResult<Rows>> {
   } finally {
     await client.end()
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await access(path).then(
-    () => true,
-    () => false,
-  )
 }

@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { access, chmod, chown, mkdir, realpath } from 'node:fs/promises'
+import { chmod, chown, mkdir, realpath } from 'node:fs/promises'
 import { isAbsolute, join, relative, resolve } from 'node:path'
 import { canReach, ownerOf, serverAccount, type Account } from './account.ts'
-import { readIfThere, writePrivately } from './files.ts'
+import { exists, readIfThere, writePrivately } from './files.ts'
 import { clusterNameOf, endOrphans } from './leftovers.ts'
 
 /** Where data and copied binaries go when root's home is closed to the user `postgres`. */
@@ -158,11 +158,4 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await access(path).then(
-    () => true,
-    () => false,
-  )
 }

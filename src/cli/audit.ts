@@ -12,6 +12,7 @@ import { argument, CliError, isSet, option, say } from './command.ts'
 import type { Command, Given } from './command.ts'
 import { withDatabase } from './database.ts'
 import { exportFile, newFile } from './export-file.ts'
+import { sayHole } from './say-hole.ts'
 
 /** Commands that check the books. */
 export const auditCommands: readonly Command[] = [
@@ -117,13 +118,10 @@ function placeOf({ line, n, stream, revision }: BadEvent): string {
 
 async function replay(): Promise<number> {
   return withDatabase(async (database, { publicUrl }) => {
-    const alarm = ({ stream, seen, got }: { stream: string; seen: number; got: number }): void => {
-      say(`A hole: ${stream} has no revision between ${seen} and ${got}.`)
-    }
     const { newFeed, readModels: store, partitions } = database.profile()
     const report = await replayAudit({
       ...{ feed: newFeed(), store, scratch: database.scratch() },
-      projections: projections({ publicUrl, alarm }),
+      projections: projections({ publicUrl, alarm: sayHole }),
       shareOf: (event) => partitions.shareOf(event),
     })
     for (const { table, rows } of report.tables) say(`${table}: ${rows} rows compared`)

@@ -15,6 +15,7 @@ import { argument, CliError, option, say } from './command.ts'
 import type { Command, Given } from './command.ts'
 import { withDatabase } from './database.ts'
 import { exportFile } from './export-file.ts'
+import { sayHole } from './say-hole.ts'
 
 /** Commands that carry an installation to other engines. */
 export const moveCommands: readonly Command[] = [
@@ -86,16 +87,13 @@ function tell(events: number): void {
 /** Gives the database of a log with a history its read models, before any role runs. */
 export async function adopt(profile: Profile, publicUrl: string): Promise<Adopted> {
   const { newFeed, readModels: store } = profile
-  const alarm = ({ stream, seen, got }: { stream: string; seen: number; got: number }): void => {
-    say(`A hole: ${stream} has no revision between ${seen} and ${got}.`)
-  }
   await profile.forgetCarried().catch((error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error)
     throw new CliError(`What was carried of another log could not be deleted: ${reason}`)
   })
   return adoptLog({
     ...{ ...profile, feed: newFeed(), store, queue: jobQueueTable },
-    projections: projections({ publicUrl, alarm }),
+    projections: projections({ publicUrl, alarm: sayHole }),
   })
 }
 

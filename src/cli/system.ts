@@ -9,6 +9,7 @@ import { argument, CliError, say, UsageError } from './command.ts'
 import type { Command, Given } from './command.ts'
 import { withDatabase } from './database.ts'
 import { adopt, sayAdopted } from './move.ts'
+import { sayHole } from './say-hole.ts'
 
 /** Commands about the installation as a whole. */
 export const systemCommands: readonly Command[] = [
@@ -79,10 +80,7 @@ async function adoptIfNew(profile: Profile, publicUrl: string): Promise<void> {
 async function rebuildReadModel(given: Given): Promise<number> {
   const name = argument(given, 0, 'read-model')
   return withDatabase(async (database, config) => {
-    const alarm = ({ stream, seen, got }: { stream: string; seen: number; got: number }): void => {
-      say(`A hole: ${stream} has no revision between ${seen} and ${got}.`)
-    }
-    const all = projections({ publicUrl: config.publicUrl, alarm })
+    const all = projections({ publicUrl: config.publicUrl, alarm: sayHole })
     const projection = all.find((known) => known.name === name)
     if (!projection) {
       const known = all.filter(({ rebuildable }) => rebuildable).map((each) => each.name)
