@@ -1,4 +1,7 @@
-/** Thrown when something that must hold does not. It stops the process; it is never handled. */
+/**
+ * Thrown when something that must hold does not: a fault of weir, which nobody catches by name.
+ * What met it fails as `internal`, or is tried again, and stands in the log.
+ */
 export class AssertionFailed extends Error {
   override readonly name = 'AssertionFailed'
 }

@@ -3,7 +3,10 @@ import type { JsonObject } from './json.ts'
 /** Who caused an event and why; travels with it through every store and topic. */
 export type EventMeta = {
   readonly orgId: string
-  /** `key:<keyId>`, `admin:<adminId>`, `worker:<id>` or `system:<loop>`. */
+  /**
+   * `key:<keyId>`, `client:<userId>`, `admin:<operatorId>`, `worker` (`worker:<id>` when it begins
+   * an attempt), `system:<what>`; `anonymous` for nobody who is known.
+   */
   readonly actor: string
   readonly correlationId: string
   /** Id of the command or event that caused this one. */
