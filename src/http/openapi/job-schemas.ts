@@ -119,7 +119,10 @@ const jobViews = {
     ['outputs'],
   ),
   JobError: object<JobError>('Why a job failed, or why its last attempt did.', {
-    code: text('For programs.'),
+    code: text(
+      'For programs: deadline_exceeded, lease_expired, internal, invalid_input, ' +
+        'input_unreachable, or one of the job type.',
+    ),
     message: text('For people.'),
     retryable: { type: 'boolean', description: 'Whether another attempt can help.' },
   }),
