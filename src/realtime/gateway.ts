@@ -17,6 +17,7 @@ import { Channels } from './channels.ts'
 import { openJobSubscription } from './job-subscription.ts'
 import { frameBytesMax, introductionMs, subscriptionsMax } from './socket-limits.ts'
 import { readsMax, RequestBudget, requestNames, SocketsByOrg, Unread } from './socket-limits.ts'
+import { channelOf, mayWatch, noSuchChannel, readRequest } from './socket-request.ts'
 
 /** Where sockets connect. */
 export const socketPath = '/v1/socket'
@@ -130,15 +131,8 @@ export class Gateway {
     this.#limit(socket)
     const unread = unreadOf(socket)
     const client: Client = {
-      ...{
-        socket,
-        principal,
-        channels: new Map(),
-        asks: new Set(),
-        turns: new Turns(readsMax),
-        unread,
-      },
-      emit: emitter(socket, unread),
+      ...{ socket, principal, channels: new Map(), asks: new Set() },
+      ...{ turns: new Turns(readsMax), unread, emit: emitter(socket, unread) },
     }
     socket.on('subscribe', (request: unknown, ack: unknown) => {
       this.#subscribe(client, request, ack).catch((error: unknown) =>
@@ -354,34 +348,6 @@ function principalOf(socket: Socket): Tenant {
   return principal
 }
 
-/**
- * Whether such a channel is open at all to who asks: as the routes that tell the same. The whole
- * org is for its keys, and for the page's token; not for a client of one user, which sees its jobs.
- */
-function mayWatch({ kind: caller, scopes }: Tenant, kind: string): boolean {
-  if (kind === 'balance') return scopes.includes('billing:read')
-  return scopes.includes('jobs:read') || (kind === 'job' && caller === 'client')
-}
-
-/** The channel that a request names: `<kind>:<id>`; null when it names none. */
-function channelOf(request: unknown): string | null {
-  const isObject = typeof request === 'object' && request !== null
-  const channel: unknown = isObject && 'channel' in request ? request.channel : null
-  return typeof channel === 'string' && /^[a-z]+:[\w-]{1,100}$/.test(channel) ? channel : null
-}
-
-function readRequest(request: unknown): { channel: string; after: number | null } {
-  const channel = channelOf(request)
-  if (channel === null) throw noSuchChannel()
-  const isObject = typeof request === 'object' && request !== null
-  const after: unknown = isObject && 'after' in request ? request.after : null
-  if (after === null || after === undefined) return { channel, after: null }
-  if (typeof after !== 'number' || !Number.isInteger(after) || after < -1) {
-    throw new DomainError('invalid_request', '`after` is a revision.')
-  }
-  return { channel, after }
-}
-
 function answerTo(ack: unknown): Ack {
   return (answer) => {
     if (isAck(ack)) ack(answer)
@@ -390,10 +356,6 @@ function answerTo(ack: unknown): Ack {
 
 function isAck(value: unknown): value is Ack {
   return typeof value === 'function'
-}
-
-function noSuchChannel(): DomainError {
-  return new DomainError('not_found', 'There is no such channel.')
 }
 
 function connectError(error: unknown): Error & { data: { code: string } } {
