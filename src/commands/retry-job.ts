@@ -10,6 +10,7 @@ import type { CommandContext } from '../../domain/pipeline/command-pipeline.ts'
 import { isoTime } from '../../domain/ports/clock.ts'
 import { maximum } from '../../domain/pricing/money.ts'
 import { priceBookStream, versionNumbered } from '../../domain/pricing/price-book.ts'
+import type { JobType } from '../../workers/handlers/job-type.ts'
 import { jobInput } from '../../workers/job-input.ts'
 import { admit } from './admission.ts'
 import { estimateOf, planLeft } from './estimate.ts'
@@ -57,8 +58,11 @@ export class RetryJobHandler implements ICommandHandler<RetryJob> {
     if (!isFinished(job.status) || job.status === 'succeeded') {
       throw new DomainError('conflict', `A job that is ${job.status} cannot be retried.`)
     }
+    const type = this.#runtime.jobTypes.get(job.spec.jobType)
+    // No worker would ever begin it, and its hold would stay.
+    if (!type) throw typeGone(job.spec.jobType)
     const requeue = await this.#nextRequeue(jobId, job.requeues, context.orgId)
-    const hold = await this.#holdOfRest(job, requeue)
+    const hold = await this.#holdOfRest(job, type, requeue)
     const { userId, jobType } = job.spec
     const providers = hold.planned.map(({ provider }) => provider)
     const held = { ...context, commandId: ids.derive('hold', hold.holdId) }
@@ -74,11 +78,11 @@ export class RetryJobHandler implements ICommandHandler<RetryJob> {
   }
 
   /** What is not paid yet of what admission has estimated. */
-  async #holdOfRest(job: Job, requeue: number) {
+  async #holdOfRest(job: Job, type: JobType, requeue: number) {
     const { sql, clock } = this.#runtime
     const { jobId, userId, estimateMicro } = job.spec
     const amount = maximum(BigInt(estimateMicro) - (await this.#charged(jobId)), 0n)
-    const planned = planLeft(await this.#plan(job), await usedBy(sql, jobId))
+    const planned = planLeft(await this.#plan(job, type), await usedBy(sql, jobId))
     const now = clock.now()
     return {
       type: 'HoldCredits' as const,
@@ -87,11 +91,9 @@ export class RetryJobHandler implements ICommandHandler<RetryJob> {
     }
   }
 
-  /** What the whole job uses; nothing when its type is gone, or takes such an input no more. */
-  async #plan({ spec }: Job): Promise<readonly Planned[]> {
-    const { pipelines, objects, jobTypes } = this.#runtime
-    const type = jobTypes.get(spec.jobType)
-    if (!type) return []
+  /** What the whole job uses; nothing when its type takes such an input no more. */
+  async #plan({ spec }: Job, type: JobType): Promise<readonly Planned[]> {
+    const { pipelines, objects } = this.#runtime
     const input = await jobInput(objects, spec)
     if (type.validate(input).length > 0) return []
     const { state: book } = await pipelines.priceBook.load(priceBookStream)
@@ -122,4 +124,8 @@ export class RetryJobHandler implements ICommandHandler<RetryJob> {
       await clock.sleep(settledPollMs)
     }
   }
+}
+
+function typeGone(jobType: string): DomainError {
+  return new DomainError('conflict', `The job type ${jobType} is not here any more.`)
 }
