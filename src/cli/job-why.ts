@@ -46,11 +46,16 @@ function duration(ms: number): string {
   return ms < 1_000 ? `${ms} ms` : `${(ms / 1_000).toFixed(2)} s`
 }
 
+/** What became of a job, as the rest of a sentence about it. */
+export function endedAs(status: string): string {
+  return status === 'canceled' ? 'was canceled' : status
+}
+
 function summary(job: JobTimeline['job']): string {
   const { status, attempt, error, spec, runAt, cancelRequested } = job
   const attempts = `${attempt} of at most ${spec.attemptsMax} attempts`
   const why = error === null ? '' : ` Last error: ${error.code}, ${error.message}`
-  if (isFinished(status)) return `It ${status} after ${attempts}.${why}`
+  if (isFinished(status)) return `It ${endedAs(status)} after ${attempts}.${why}`
   if (cancelRequested) return `It is ${status}; its cancelation is under way.${why}`
   if (status === 'queued' && runAt !== null) return `It waits until ${runAt}, ${attempts}.${why}`
   return `It is ${status}, ${attempts}.${why}`

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { askOnce, askWeir, callWeir, memberAt, textAt, WeirAway } from './api.ts'
 import { argument, idempotencyKey, isSet, option, say, UsageError } from './command.ts'
 import type { Command, Given } from './command.ts'
-import { why } from './job-why.ts'
+import { endedAs, why } from './job-why.ts'
 
 const reconnectMs = 1_000
 /** Connections that fail in a row before a watch gives up: weir may be started again meanwhile. */
@@ -163,6 +163,6 @@ function print(block: string): void {
 async function endOf(jobId: string): Promise<number> {
   const job = await askWeir('key', `/v1/jobs/${encodeURIComponent(jobId)}`)
   const status = textAt(job, 'status')
-  if (status !== 'succeeded') say(`The job ${String(status)}.`)
+  if (status !== 'succeeded') say(`The job ${endedAs(String(status))}.`)
   return status === 'succeeded' ? 0 : 1
 }

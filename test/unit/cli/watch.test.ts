@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals'
 import { jobCommands } from '../../../src/cli/job.ts'
+import { endedAs } from '../../../src/cli/job-why.ts'
 import { useCliServer } from '../../support/cli-server.ts'
 import { json, problem } from '../../support/scripted-server.ts'
 import type { Reply } from '../../support/scripted-server.ts'
@@ -30,6 +31,16 @@ test('a watch that does not get as far as a first answer says so at once', async
   const { asked } = await play('', problem(503, 'unavailable'))
   await expect(follow()).rejects.toThrow('weir refused with 503')
   expect(asked).toHaveLength(1)
+})
+
+test.each([
+  ['failed', 'failed'],
+  ['expired', 'expired'],
+  ['canceled', 'was canceled'],
+])('a job that is %s is told to have ended so', async (status, words) => {
+  expect(endedAs(status)).toBe(words)
+  await play('', (response) => response.writeHead(204).end(), json(200, { status }))
+  expect(await follow()).toBe(1)
 })
 
 test('an address that is no URL is named as what it is', async () => {
