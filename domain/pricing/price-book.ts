@@ -146,10 +146,16 @@ export type Priced = {
   readonly complete: boolean
 }
 
-/** The version in force at a time: the newest of those that are effective by then. */
+/**
+ * The version in force at a time: the one that became effective last by then, of several the one
+ * that was published last. A version that was scheduled comes, whatever is published meanwhile.
+ */
 export function versionAt(book: PriceBook, at: string): PriceVersion | null {
   const effective = book.versions.filter((version) => version.effectiveAt <= at)
-  return effective.at(-1) ?? null
+  return effective.reduce<PriceVersion | null>(
+    (last, version) => (last && last.effectiveAt > version.effectiveAt ? last : version),
+    null,
+  )
 }
 
 export function versionNumbered(book: PriceBook, version: number): PriceVersion | null {

@@ -14,7 +14,7 @@ import type { Runtime } from '../runtime.ts'
 /** Publishes a version of the price book. Jobs that were admitted before keep theirs. */
 export class PublishPrice extends Command<PriceVersion> {
   readonly prices: readonly PriceLine[]
-  /** Null for now. */
+  /** Null for now, and so is a time that is over: what was admitted keeps its price. */
   readonly effectiveAt: string | null
   readonly reason: string
   readonly context: CommandContext
@@ -44,7 +44,9 @@ export class PublishPriceHandler implements ICommandHandler<PublishPrice> {
   async execute(publish: PublishPrice): Promise<PriceVersion> {
     const { pipelines, clock } = this.#runtime
     const { prices, reason, context } = publish
-    const effectiveAt = publish.effectiveAt ?? isoTime(clock.now())
+    const now = isoTime(clock.now())
+    const { effectiveAt: asked } = publish
+    const effectiveAt = asked !== null && asked > now ? asked : now
     const earlier = await this.#madeBy(context)
     if (earlier) return earlier
     const version = (await pipelines.priceBook.load(priceBookStream)).state.versions.length + 1

@@ -118,7 +118,11 @@ export const pricesRequestSchema = {
         },
       },
     },
-    effectiveAt: { type: ['string', 'null'], format: 'time', description: 'Default: now.' },
+    effectiveAt: {
+      type: ['string', 'null'],
+      format: 'time',
+      description: 'Default, and the earliest: now.',
+    },
     reason,
   },
 } as const

@@ -86,6 +86,14 @@ describe('the price book', () => {
       .when(publish(1, [sandbox, { ...dear, model: 'm1' }, { ...dear, unit: 'images' }, dear]))
       .refuses('invalid_input', { errors: [{ pointer: '/prices/3', detail: 'is there twice' }] })
   })
+  test('has a scheduled version in force from its time on, whatever came meanwhile', () => {
+    const scheduled = { ...published(2), data: { ...published(2).data, effectiveAt: at(90) } }
+    const book = given([published(1), scheduled, published(3)]).state
+    expect(versionAt(book, at(89))?.version).toBe(3)
+    expect(versionAt(book, at(90))?.version).toBe(2)
+    const both = { ...published(3), data: { ...published(3).data, effectiveAt: at(90) } }
+    expect(versionAt(given([published(1), scheduled, both]).state, at(90))?.version).toBe(3)
+  })
   test('has the version that is in force at a time', () => {
     const book = given([published(1), published(2)]).state
     expect(versionAt(book, at(0))).toBeNull()
