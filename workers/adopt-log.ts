@@ -31,6 +31,8 @@ export type AdoptOptions = {
 
 export type Adopted = {
   readonly events: number
+  /** Where the read models stand; null when the log is empty. */
+  readonly position: string | null
   /** Webhooks that nobody sends unless somebody asks for it. */
   readonly parked: number
   /** Jobs that ran, and are taken up again. */
@@ -48,11 +50,11 @@ export type Adopted = {
  */
 export async function adoptLog(options: AdoptOptions): Promise<Adopted> {
   const { deliveries, leases, clock } = options
-  const { events, epochMax } = await build(options)
+  const { events, epochMax, position } = await build(options)
   const parked = await deliveries.parkAll(parkedError, clock.now())
   const running = await runningJobs(options)
   await leases.adopt(running, epochMax)
-  return { events, parked, running: running.length }
+  return { events, position, parked, running: running.length }
 }
 
 /**
@@ -66,14 +68,14 @@ export async function isToAdopt(
   return (await adoptedSoFar(store, projections)) !== undefined
 }
 
-async function build(options: AdoptOptions): Promise<{ events: number; epochMax: number }> {
+async function build(options: AdoptOptions) {
   const { feed, projections } = options
   const store = new CachedRows(options.store)
   let at = await whereInterrupted(store, projections)
   let [events, epochMax] = [0, 0]
   for (let place = feed.start; ;) {
     const page = await feed.readPage(place, pageEventsMax)
-    if (page.position === place) return { events, epochMax }
+    if (page.position === place) return { events, epochMax, position: at }
     place = page.position
     const from = at
     const known = knownEvents(page.events)

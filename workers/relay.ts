@@ -210,6 +210,23 @@ async function reaches(feed: EventFeed, { position }: RelayStand): Promise<boole
   return position === null || (await feed.reaches(position))
 }
 
+/**
+ * Takes the log for published up to there, where everybody who follows it begins: in a database
+ * that is new, and while no relay runs.
+ */
+export async function beginAt(
+  { checkpoint, owner }: Pick<RelayOptions, 'checkpoint' | 'owner'>,
+  position: string,
+): Promise<void> {
+  const lease = await checkpoint.acquire({ owner, leaseMs })
+  if (!lease) return
+  const { epoch, stand } = lease
+  if (stand.position === null) {
+    await checkpoint.move({ epoch, from: null, to: { position, mark: null }, leaseMs })
+  }
+  await checkpoint.release(epoch)
+}
+
 /** How far the relay is behind the log. */
 export type RelayLag = {
   /** Not published yet, as far as they are counted. */

@@ -2,7 +2,7 @@
 export type RelayStand = {
   /** Null before the first event. */
   readonly position: string | null
-  /** What the publisher gave for it; null before the first event. */
+  /** What the publisher gave for it; null when it has published nothing yet. */
   readonly mark: string | null
 }
 

@@ -91,10 +91,12 @@ export async function adopt(profile: Profile, publicUrl: string): Promise<Adopte
     const reason = error instanceof Error ? error.message : String(error)
     throw new CliError(`What was carried of another log could not be deleted: ${reason}`)
   })
-  return adoptLog({
+  const adopted = await adoptLog({
     ...{ ...profile, feed: newFeed(), store, queue: jobQueueTable },
     projections: projections({ publicUrl, alarm: sayHole }),
   })
+  if (adopted.position !== null) await profile.carryFrom(adopted.position)
+  return adopted
 }
 
 export function sayAdopted({ events, parked, running }: Adopted): void {

@@ -19,7 +19,7 @@ import { prepareBucket } from '../../infra/s3/bucket.ts'
 import { S3ObjectStore } from '../../infra/s3/object-store.ts'
 import { SystemClock } from '../../infra/system/clock.ts'
 import { SystemIds } from '../../infra/system/ids.ts'
-import { isLogWhole, Relay, relayLag } from '../../workers/relay.ts'
+import { beginAt, isLogWhole, Relay, relayLag } from '../../workers/relay.ts'
 import { SharedFeed } from '../../workers/shared-feed.ts'
 import { loadSecretKey } from '../config.ts'
 import type { Config } from '../config.ts'
@@ -67,6 +67,7 @@ export function openCluster(config: Config, name: string, watch: ProfileWatch): 
       return [new Relay({ ...relaying, clock, report }).loop()]
     },
     forgetCarried: () => kafka.empty(kafka.topics.events),
+    carryFrom: (position) => beginAt({ checkpoint, owner: ids.next() }, position),
     carriage: async () => ({
       relayLag: await relayLag({ feed: newFeed(), checkpoint, clock }, relayLagMax),
       consumers: kafka.progress(),

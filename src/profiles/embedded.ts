@@ -44,6 +44,7 @@ export function openEmbedded(config: Config, name: string, watch: ProfileWatch):
     partitions: new WholeLog(newFeed),
     carriers: () => [],
     forgetCarried: async () => undefined,
+    carryFrom: async () => undefined,
     carriage: null,
     lastCarried: async () => new Map(),
     isLogWhole: async () => true,

@@ -39,6 +39,8 @@ export type Profile = {
   readonly carriers: () => readonly Loop[]
   /** Drops what they have carried there of another log, which a new database must not follow. */
   readonly forgetCarried: () => Promise<void>
+  /** Makes them begin behind a place at which everybody stands who follows the log. */
+  readonly carryFrom: (position: string) => Promise<void>
   /** How they get on; null where nothing carries the log. */
   readonly carriage: (() => Promise<Carriage>) | null
   /** The last event that was carried in each share of the log; none where nothing carries it. */

@@ -58,7 +58,9 @@ async function history() {
 describe('a log that is adopted', () => {
   test('gets the read models that its own weir would have', async () => {
     const { running, retried, waiting } = await history()
-    expect(await adopt()).toMatchObject({ events: weir.log.events.length, running: 1 })
+    const position = await weir.newFeed().head()
+    const events = weir.log.events.length
+    expect(await adopt()).toMatchObject({ events, position, running: 1 })
     const rows = store.all(jobStatusTable) as { jobId: string; status: string }[]
     expect(Object.fromEntries(rows.map(({ jobId, status }) => [jobId, status]))).toEqual({
       ...{ [running]: 'running', [retried]: 'queued', [waiting]: 'queued' },

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { isLogWhole, relayLag } from '../../../workers/relay.ts'
+import { beginAt, isLogWhole, relayLag } from '../../../workers/relay.ts'
 import { Random } from '../../simulation/random.ts'
 import { Life, type Call } from '../../support/mortal.ts'
 import { RelayWorld } from '../../support/relay-world.ts'
@@ -142,6 +142,27 @@ describe('a topic that was replaced', () => {
     world.startRelay()
     await world.pass(30)
     expectWhole()
+  })
+})
+
+describe('a log that everybody has read up to a place', () => {
+  test('is published from there on, and not again by who begins there later', async () => {
+    world.append(1_500)
+    const from = await world.newFeed().head()
+    const begin = (position: string) => {
+      return beginAt({ checkpoint: world.checkpoint, owner: 'setup' }, position)
+    }
+    await begin(from)
+    world.append(10)
+    world.startRelay()
+    await world.pass(10)
+    await world.stop()
+    await begin(from)
+    world.append(5)
+    world.startRelay()
+    await world.pass(10)
+    const published = world.topic.records.map(({ position }) => position)
+    expect(published).toEqual(world.positions.slice(1_500))
   })
 })
 
