@@ -13,13 +13,15 @@ export type IdempotentRequest = {
   readonly bodySha256: string
   /** What this request would make; a repetition after a crash makes the first one's. */
   readonly subjectId: string
+  /** When it came, ms since the epoch: it is kept from then on. */
   readonly now: number
-  /** The first request is taken for dead after this time. */
+  /** The first request is taken for dead after this time, counted by the store's own clock. */
   readonly lockMs: number
 }
 
 export type Beginning =
-  | { readonly kind: 'go'; readonly subjectId: string }
+  /** `lockedUntil` tells this beginning from others; ms since the epoch. */
+  | { readonly kind: 'go'; readonly subjectId: string; readonly lockedUntil: number }
   | { readonly kind: 'in_flight' }
   | { readonly kind: 'mismatch' }
   | { readonly kind: 'answered'; readonly answer: StoredAnswer }
@@ -33,7 +35,7 @@ export abstract class IdempotencyStore {
   /**
    * Forgets a request that was refused, unless another one has taken it over meanwhile.
    *
-   * @param lockedUntil the end of the lock that it began with, ms since the epoch
+   * @param lockedUntil the end of the lock that it began with
    */
   abstract abandon(scope: string, lockedUntil: number): Promise<void>
 

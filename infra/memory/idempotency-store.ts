@@ -1,3 +1,4 @@
+import type { Clock } from '../../domain/ports/clock.ts'
 import type {
   Beginning,
   IdempotentRequest,
@@ -15,21 +16,28 @@ type Entry = {
 
 export class MemoryIdempotencyStore extends IdempotencyStore {
   readonly #entries = new Map<string, Entry>()
+  readonly #clock: Clock
+
+  /** @param clock tells when a lock ends */
+  constructor(clock: Clock) {
+    super()
+    this.#clock = clock
+  }
 
   override async begin(request: IdempotentRequest): Promise<Beginning> {
     const { scope, bodySha256, subjectId, now, lockMs } = request
     const entry = this.#entries.get(scope)
+    const lockedUntil = this.#clock.now() + lockMs
     if (!entry) {
-      const lockedUntil = now + lockMs
       const created = { bodySha256, subjectId, createdAt: now, lockedUntil, answer: null }
       this.#entries.set(scope, created)
-      return { kind: 'go', subjectId }
+      return { kind: 'go', subjectId, lockedUntil }
     }
     if (entry.bodySha256 !== bodySha256) return { kind: 'mismatch' }
     if (entry.answer) return { kind: 'answered', answer: entry.answer }
-    if (entry.lockedUntil > now) return { kind: 'in_flight' }
-    entry.lockedUntil = now + lockMs
-    return { kind: 'go', subjectId: entry.subjectId }
+    if (entry.lockedUntil > this.#clock.now()) return { kind: 'in_flight' }
+    entry.lockedUntil = lockedUntil
+    return { kind: 'go', subjectId: entry.subjectId, lockedUntil }
   }
 
   override async complete(scope: string, answer: StoredAnswer): Promise<void> {

@@ -70,13 +70,12 @@ export class AnswerInterceptor implements NestInterceptor {
     scope: string,
   ): Promise<string> {
     const { idempotency, clock, secretKey } = this.#runtime
-    const now = clock.now()
-    const lock = { now, lockMs: request.headers['prefer'] ? lockMs + waitMsMax : lockMs }
     const begun = await idempotency.begin({
       scope,
       bodySha256: fingerprint(request.body),
       subjectId: request.weir.subjectId,
-      ...lock,
+      now: clock.now(),
+      lockMs: request.headers['prefer'] ? lockMs + waitMsMax : lockMs,
     })
     switch (begun.kind) {
       case 'answered':
@@ -107,7 +106,7 @@ export class AnswerInterceptor implements NestInterceptor {
     } catch (error) {
       // What failed without a refusal may have happened: the key stays locked for a while, and a
       // repetition after that finds out.
-      if (!mayHaveHappened(error)) await idempotency.abandon(scope, now + lock.lockMs)
+      if (!mayHaveHappened(error)) await idempotency.abandon(scope, begun.lockedUntil)
       throw error
     }
   }

@@ -1,11 +1,16 @@
 import { beforeAll } from '@jest/globals'
 import { MemoryIdempotencyStore } from '../../infra/memory/idempotency-store.ts'
+import { SimulatedClock } from '../../infra/simulated/clock.ts'
 import { idempotencyStoreContract } from './idempotency-store.contract.ts'
 
+const clock = new SimulatedClock()
 let store: MemoryIdempotencyStore
 
 beforeAll(() => {
-  store = new MemoryIdempotencyStore()
+  store = new MemoryIdempotencyStore(clock)
 })
 
-idempotencyStoreContract(() => store)
+idempotencyStoreContract(
+  () => store,
+  (ms) => clock.advance(ms),
+)

@@ -3,6 +3,7 @@ import type pg from 'pg'
 import { PostgresIdempotencyStore } from '../../infra/postgres/idempotency-store.ts'
 import { openPool } from '../../infra/postgres/pool.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
+import { passOnKeys } from '../support/lease-time.ts'
 import { idempotencyStoreContract } from './idempotency-store.contract.ts'
 
 let database: TestDatabase
@@ -20,4 +21,7 @@ afterAll(async () => {
   await database.close()
 })
 
-idempotencyStoreContract(() => store)
+idempotencyStoreContract(
+  () => store,
+  (ms) => passOnKeys(pool)(ms),
+)

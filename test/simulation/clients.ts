@@ -113,8 +113,7 @@ export class Clients {
     const { ids, scheduler } = this.#world
     const { key: scope } = wanted
     const request = { scope, bodySha256: scope, subjectId: ids.next(), lockMs }
-    const now = scheduler.now()
-    const begun = await idempotency.begin({ ...request, now })
+    const begun = await idempotency.begin({ ...request, now: scheduler.now() })
     if (begun.kind === 'answered') return begun.answer.body
     if (begun.kind !== 'go') throw new DomainError('unavailable', 'It is still in work.')
     try {
@@ -123,7 +122,7 @@ export class Clients {
       return jobId
     } catch (error) {
       if (error instanceof DomainError && error.code !== 'unavailable') {
-        await idempotency.abandon(scope, now + lockMs)
+        await idempotency.abandon(scope, begun.lockedUntil)
       }
       throw error
     }

@@ -141,7 +141,7 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   'a repeated request is not recognised': {
     idempotency: (store) =>
       replaced(store, {
-        begin: async ({ subjectId }) => ({ kind: 'go', subjectId }),
+        begin: async ({ subjectId }) => ({ kind: 'go', subjectId, lockedUntil: 0 }),
       }),
   },
   'a webhook counts as delivered before it is sent': {
@@ -241,7 +241,7 @@ export const mutations: Readonly<Record<string, Mutation>> = {
       return replaced(store, {
         begin: async (request) => {
           const begun = await store.begin(request)
-          if (begun.kind === 'go') locks.set(request.scope, request.now + request.lockMs)
+          if (begun.kind === 'go') locks.set(request.scope, begun.lockedUntil)
           return begun
         },
         complete: async (scope) => {

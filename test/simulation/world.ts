@@ -116,7 +116,7 @@ export class World {
     this.#store = mutation.events?.(store, this.log) ?? store
     const leases = new MemoryLeaseStore(this.scheduler, () => this.rows.all(jobQueueTable))
     this.#leases = mutation.leases?.(leases) ?? leases
-    const idempotency = new MemoryIdempotencyStore()
+    const idempotency = new MemoryIdempotencyStore(this.scheduler)
     this.#idempotency = mutation.idempotency?.(idempotency) ?? idempotency
     this.#bus = new LossyBus(this.scheduler, this.faults)
     const secretKey = Buffer.alloc(32, 1)

@@ -15,3 +15,11 @@ export function passOnDeliveries(pool: pg.Pool): (ms: number) => Promise<void> {
     await pool.query({ text, values: [ms] })
   }
 }
+
+/** The same for locks of idempotency keys. */
+export function passOnKeys(pool: pg.Pool): (ms: number) => Promise<void> {
+  const text = `UPDATE idempotency_key SET locked_until = locked_until - $1 * interval '1 ms'`
+  return async (ms) => {
+    await pool.query({ text, values: [ms] })
+  }
+}

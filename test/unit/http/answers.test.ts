@@ -22,7 +22,7 @@ function serve(
   clock = new SimulatedClock(),
   url = '/',
 ) {
-  const idempotency = new MemoryIdempotencyStore()
+  const idempotency = new MemoryIdempotencyStore(clock)
   const parts = { idempotency, clock, secretKey: Buffer.alloc(32) }
   const interceptor = new AnswerInterceptor(parts as unknown as Runtime)
   const instance = fastify()
