@@ -4,7 +4,8 @@ import { isAccountEvent } from '../../domain/catalog.ts'
 import type { Recorded } from '../../domain/catalog.ts'
 import { existingJob, jobStream } from '../../domain/job/job.ts'
 import type { Job } from '../../domain/job/job.ts'
-import type { JobEvent } from '../../domain/job/job-events.ts'
+import type { JobEvent, JobSpec } from '../../domain/job/job-events.ts'
+import { isoTime } from '../../domain/ports/clock.ts'
 import { readAll } from '../../domain/ports/event-store.ts'
 import type { EventStore } from '../../domain/ports/event-store.ts'
 import { formatPico, storedAmount } from '../../domain/pricing/money.ts'
@@ -51,7 +52,7 @@ export async function jobTimeline(
   const entries = [
     ...jobEntries(events),
     ...booked.flatMap(accountEntry),
-    ...(await webhookEntries(sql, jobId)),
+    ...(await webhookEntries(sql, job.spec)),
   ]
   return { job, entries: entries.sort((a, b) => Date.parse(a.at) - Date.parse(b.at)) }
 }
@@ -61,8 +62,7 @@ type Span = { readonly stream: string; readonly revision: number; readonly since
 /** The account's events about the job: read from the end back to when the job was submitted. */
 async function accountEvents(store: EventStore, { stream, revision, since }: Span, jobId: string) {
   const found: Recorded<AccountEvent>[] = []
-  // The hold is booked before the job is, by a clock that may be another process's.
-  const until = Date.parse(since) - 60_000
+  const until = earliestMs(since)
   let from = revision + 1
   for (let pages = 0; pages < accountPagesMax && from > 0; pages += 1) {
     const first = Math.max(0, from - pageEvents)
@@ -74,6 +74,11 @@ async function accountEvents(store: EventStore, { stream, revision, since }: Spa
     from = first
   }
   return found
+}
+
+/** The hold is booked before the job is, by a clock that may be another process's. */
+function earliestMs(submittedAt: string): number {
+  return Date.parse(submittedAt) - 60_000
 }
 
 function jobEntries(events: readonly Recorded<JobEvent>[]): TimelineEntry[] {
@@ -177,14 +182,21 @@ type WebhookRow = {
   readonly nextAttemptAt: string
 }
 
-async function webhookEntries(sql: Sql, jobId: string): Promise<TimelineEntry[]> {
+type Sender = Pick<JobSpec, 'jobId' | 'orgId' | 'submittedAt'>
+
+/** The webhooks of a job, found along the list of its org: they have no index by job. */
+export async function webhookEntries(
+  sql: Sql,
+  { jobId, orgId, submittedAt }: Sender,
+): Promise<TimelineEntry[]> {
   const rows = await sql<WebhookRow>(
     'timeline-webhooks',
     `SELECT event_type AS "eventType", url, status, attempt, last_status AS "lastStatus",
        last_error AS "lastError", created_at AS "createdAt", updated_at AS "updatedAt",
        next_attempt_at AS "nextAttemptAt"
-     FROM webhook_outbox WHERE job_id = $1 ORDER BY created_at, sequence`,
-    [jobId],
+     FROM webhook_outbox WHERE org_id = $1 AND created_at >= $2 AND job_id = $3
+     ORDER BY created_at, sequence`,
+    [orgId, isoTime(earliestMs(submittedAt)), jobId],
   )
   return rows.map((row) => {
     const answer = row.lastStatus === null ? row.lastError : `status ${row.lastStatus}`

@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { isoTime } from '../../domain/ports/clock.ts'
 import { openPool } from '../../infra/postgres/pool.ts'
 import { sqlOver } from '../../infra/postgres/sql.ts'
 import { readConfig } from '../../src/config.ts'
 import { listOrgJobs } from '../../src/queries/list-jobs.ts'
 import type { Query } from '../../src/http/paging.ts'
+import { webhookEntries } from '../../src/queries/job-timeline.ts'
 import { summarizeUsage } from '../../src/queries/list-usage.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
 
@@ -38,6 +40,23 @@ test('usage is summed up by a property that has not too many values in the perio
   expect(items[0]).toEqual({ key: 'user10000', ...sums, chargedMicro: '10000' })
   expect(items.at(-1)).toEqual({ key: null, ...sums, chargedMicro: '1' })
   await pool.end()
+})
+
+test('webhooks of a job are found without reading those of other orgs', async () => {
+  await database.pool.query(`
+    INSERT INTO weir.webhook_outbox (delivery_id, org_id, job_id, url, event_type, sequence, body,
+      next_attempt_at, created_at, updated_at)
+    SELECT 'd' || n, 'org' || n, 'job' || n, '', 'job.started', 1, '', now(), now(), now()
+    FROM generate_series(1, 1000) n`)
+  const pool = openPool(database.url, { max: 1, applicationName: 'test' })
+  const submittedAt = isoTime(Date.now())
+  const job = { orgId: 'org7', jobId: 'job7', submittedAt }
+  expect(await webhookEntries(sqlOver(pool), job)).toMatchObject([{ what: 'webhook pending' }])
+  await pool.end()
+  const { rows } = await database.pool.query<{ scans: string }>(
+    `SELECT seq_scan AS scans FROM pg_stat_user_tables WHERE relname = 'webhook_outbox'`,
+  )
+  expect(Number(rows[0]?.scans)).toBe(0)
 })
 
 test('jobs of all orgs are listed without reading the whole table', async () => {
