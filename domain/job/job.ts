@@ -1,3 +1,4 @@
+import { Map } from 'immutable'
 import type { Decider } from '../decider.ts'
 import { DomainError } from '../errors.ts'
 import type { Json } from '../json.ts'
@@ -38,7 +39,8 @@ export type Job = {
   /** What was held when the job was queued the last time, micro-credits. */
   readonly heldMicro: string
   readonly progress: number
-  readonly steps: ReadonlyMap<string, Step>
+  /** Shares what it has in common with the states before: a job may have a thousand steps. */
+  readonly steps: Map<string, Step>
   readonly cancelRequested: boolean
   readonly runAt: string | null
   readonly deadlineAt: string | null
@@ -85,7 +87,7 @@ export function evolve(state: JobState, event: JobEvent): JobState {
     }
     case 'JobStepCompleted': {
       const { step, output, attempt, progress } = event.data
-      const steps = new Map(state.steps).set(step, { output, attempt })
+      const steps = state.steps.set(step, { output, attempt })
       return { ...state, steps, progress: Math.max(state.progress, progress) }
     }
     case 'JobRetryScheduled': {
@@ -120,7 +122,7 @@ function submitted(spec: JobSpec): Job {
     requeues: 0,
     heldMicro: spec.estimateMicro,
     progress: 0,
-    steps: new Map(),
+    steps: Map(),
     cancelRequested: false,
     runAt: spec.runAt,
     deadlineAt: spec.deadlineAt,

@@ -90,7 +90,7 @@ export const mutations: Readonly<Record<string, Mutation>> = {
       ...decider,
       evolve: (state, event) => {
         const next = decider.evolve(state, event)
-        return 'steps' in next ? { ...next, steps: new Map() } : next
+        return 'steps' in next ? { ...next, steps: next.steps.clear() } : next
       },
     }),
   },
