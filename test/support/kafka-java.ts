@@ -19,6 +19,9 @@ export type JavaBroker = KafkaBroker & {
 /** Who may come in through it, by PLAIN or SCRAM-SHA-512. */
 export const brokerLogin = { username: 'weir', password: 'let us in' }
 
+/** For programs that do little: they should start fast. */
+const javaFlags = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
+
 /** A real Apache Kafka of one node, run by this machine's Java. It is not started yet. */
 export async function javaBroker({ folder, ownerPid }: RunPlace): Promise<JavaBroker> {
   const jars = `${await kafkaJars()}/*`
@@ -29,7 +32,7 @@ export async function javaBroker({ folder, ownerPid }: RunPlace): Promise<JavaBr
   const format = async (): Promise<void> => {
     // The format tool takes what begins with a dash for an option.
     const id = `w${randomBytes(16).toString('base64url').slice(1)}`
-    const tool = ['-cp', jars, 'kafka.tools.StorageTool', 'format', '--standalone']
+    const tool = [...javaFlags, '-cp', jars, 'kafka.tools.StorageTool', 'format', '--standalone']
     const { username, password } = brokerLogin
     const user = `SCRAM-SHA-512=[name=${username},password=${password}]`
     await promisify(execFile)('java', [...tool, '-t', id, '-c', properties, '--add-scram', user])
@@ -44,8 +47,7 @@ export async function javaBroker({ folder, ownerPid }: RunPlace): Promise<JavaBr
     brokers: `127.0.0.1:${port}`,
     secured: `127.0.0.1:${port + 2}`,
     start: async () => {
-      const java = ['java', '-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
-      const command = [...java, '-cp', jars, 'kafka.Kafka', properties]
+      const command = ['java', '-Xmx512m', ...javaFlags, '-cp', jars, 'kafka.Kafka', properties]
       group = startWatched({ command, env: {}, ownerPid, log: join(folder, 'broker.log') })
       await writeFile(join(folder, 'group.pid'), String(group))
     },
