@@ -134,7 +134,7 @@ describe('GET', () => {
 
   test.each([
     ['without a signature', (url: string) => url.replace(/&signature=.*/, '')],
-    ['with another signature', (url: string) => url.replace(/signature=./, 'signature=_')],
+    ['with another signature', (url: string) => url.replace(/signature=./, other)],
     ['with a short signature', (url: string) => url.slice(0, -4)],
     ['with another expiry', (url: string) => url.replace('expires=1', 'expires=2')],
     ['with two expiries', (url: string) => `${url}&expires=9999999999999`],
@@ -223,6 +223,11 @@ describe('PUT', () => {
 })
 
 /** Open connections, without those that fetch keeps for later. */
+/** One letter of the signature in its URL becomes another one. */
+function other(letter: string): string {
+  return letter === 'signature=_' ? 'signature=-' : 'signature=_'
+}
+
 function connections(): Promise<number> {
   served.server.server.closeIdleConnections()
   return new Promise((resolve, reject) => {
