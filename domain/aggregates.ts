@@ -3,10 +3,10 @@ import type { Account } from './account/account.ts'
 import type { AccountCommand } from './account/account-commands.ts'
 import type { AccountEvent } from './account/account-events.ts'
 import {
-  accountSnapshotEvery,
   accountSnapshotVersion,
   decodeAccount,
   encodeAccount,
+  eventsUntilSnapshot,
 } from './account/account-snapshot.ts'
 import { isAccountEvent, isJobEvent, isOperatorsEvent, isPriceBookEvent } from './catalog.ts'
 import { jobDecider } from './job/job.ts'
@@ -38,7 +38,7 @@ export const accountAggregate: Aggregate<Account, AccountCommand, AccountEvent> 
   owns: isAccountEvent,
   snapshot: {
     version: accountSnapshotVersion,
-    every: accountSnapshotEvery,
+    eventsUntil: eventsUntilSnapshot,
     encode: encodeAccount,
     decode: decodeAccount,
   },

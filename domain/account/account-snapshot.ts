@@ -13,8 +13,16 @@ import type { StoredQuota } from './quota.ts'
 
 export const accountSnapshotVersion = 4
 
-/** Events between two snapshots of one account. */
-export const accountSnapshotEvery = 2_000
+/** Events between two snapshots of one account at least. */
+const snapshotEvery = 2_000
+
+/**
+ * Half as many as there are holds in it when these are more: an account with 100,000 jobs in the
+ * queue is 25 MB of JSON, of which each event then pays for two holds at most.
+ */
+export function eventsUntilSnapshot({ holds }: Account): number {
+  return Math.max(snapshotEvery, holds.size / 2)
+}
 
 /** The stored form: JSON with amounts as strings. */
 export function encodeAccount(account: Account): Json {

@@ -7,8 +7,8 @@ export type StorableEvent = DomainEvent & { readonly data: JsonObject }
 /** How a long stream's state is kept, so that loading it stays cheap. */
 export type SnapshotPolicy<State> = {
   readonly version: number
-  /** Events between two snapshots. */
-  readonly every: number
+  /** Events from the last snapshot to that of a state, which is written as a whole. */
+  readonly eventsUntil: (state: State) => number
   readonly encode: (state: State) => Json
   /** Null when the stored state is not of this shape. */
   readonly decode: (state: Json) => State | null

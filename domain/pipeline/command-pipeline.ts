@@ -331,7 +331,7 @@ export class CommandPipeline<State, Command, Event extends StorableEvent> {
     const { snapshot } = this.#aggregate
     if (!snapshot) return
     const last = this.#snapshotAt.get(stream) ?? 0
-    if (revision - last < snapshot.every) return
+    if (revision - last < snapshot.eventsUntil(state)) return
     this.#snapshotAt.set(stream, revision)
     // A snapshot that is not kept costs time at the next start, nothing else.
     const stored = { revision, state: snapshot.encode(state) }

@@ -425,7 +425,8 @@ describe('the state', () => {
 
   test('of a long stream starts at a snapshot', async () => {
     const { world, writer } = await openWorld(10_000n)
-    const every = accountAggregate.snapshot!.every
+    const { eventsUntil } = accountAggregate.snapshot!
+    const every = eventsUntil(accountAggregate.decider.initial)
     for (let from = 0; from < every; from += 250) {
       const holds = Array.from({ length: 250 }, (_, index) => hold(`h${from + index}`, 1n))
       await Promise.all(holds.map(writer.issue))
@@ -435,6 +436,21 @@ describe('the state', () => {
     expect(other.store.readsFrom[0]).toBeGreaterThan(every - 250)
     expect(loaded).toEqual(await writer.pipeline.load(stream))
     expect(loaded.state).toEqual(await stateOf(world))
+  })
+
+  test('is kept the more rarely the more there is to keep', async () => {
+    const { world, writer } = await openWorld(10_000n)
+    const saved: number[] = []
+    const save = world.snapshots.save.bind(world.snapshots)
+    world.snapshots.save = (name, version, snapshot) => {
+      saved.push(snapshot.revision)
+      return save(name, version, snapshot)
+    }
+    for (let from = 0; from < 9_000; from += 250) {
+      const holds = Array.from({ length: 250 }, (_, index) => hold(`h${from + index}`, 1n))
+      await Promise.all(holds.map(writer.issue))
+    }
+    expect(saved.map((revision) => Math.floor(revision / 1_000))).toEqual([2, 4, 8])
   })
 
   test('is folded from the beginning when the snapshot has another shape', async () => {
