@@ -116,36 +116,31 @@ function requestCheck(orgId: string, { limit, value }: AppliedLimit): Check | nu
 }
 
 /**
- * Counts the request, if the account can be expected to take it. What cannot be paid is held
- * against the counters too, for those refuse first, and then not counted.
+ * Counts the request, if the account can be expected to take it.
  *
  * @returns null when it is not counted, as the hold is there already
  * @throws DomainError
  */
 async function count(
-  ports: Ports,
+  { pipelines, limits, clock }: Ports,
   account: Account,
   hold: Hold,
   checks: readonly Check[],
 ): Promise<Allowance | null> {
-  const { pipelines, limits, clock } = ports
-  const newest = async (): Promise<Account> =>
-    (await pipelines.accounts.load(accountStream(account.orgId ?? ''))).state
-  const doubt = refusalBy(account, hold)
-  if (doubt && doubt.code !== 'insufficient_credits') accountDecider.decide(await newest(), hold)
+  if (wouldRefuse(account, hold)) {
+    const { state } = await pipelines.accounts.load(accountStream(account.orgId ?? ''))
+    accountDecider.decide(state, hold)
+  }
   const now = clock.now()
   const decision = await limits.take(checks, now)
   const refused = refusedBy(checks, decision, now)
   if (decision.allowed) {
-    if (!refused && !doubt) return tightest(checks, decision.remaining)
+    if (!refused) return tightest(checks, decision.remaining)
     await limits.give(checks, now)
   }
-  const state = await newest()
+  const { state } = await pipelines.accounts.load(accountStream(account.orgId ?? ''))
   if (knowsHold(state, hold.holdId)) return null
-  if (refused) throw refused
-  accountDecider.decide(state, hold)
-  // It can be paid by now.
-  return await count(ports, state, hold, checks)
+  throw refused ?? new DomainError('rate_limited', 'Too many requests.')
 }
 
 /** What the counters say against a request; null when they let it pass. */
@@ -166,13 +161,12 @@ function refusedBy(
   return refusal(usedUp, { used: max, retryAfterMs: ms / Math.max(max, 1), now })
 }
 
-/** What the account would say against it; null when it would take it. */
-function refusalBy(account: Account, hold: Hold): DomainError | null {
+function wouldRefuse(account: Account, hold: Hold): boolean {
   try {
     accountDecider.decide(account, hold)
-    return null
+    return false
   } catch (error) {
-    if (error instanceof DomainError) return error
+    if (error instanceof DomainError) return true
     throw error
   }
 }

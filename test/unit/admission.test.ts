@@ -94,40 +94,6 @@ test('a job that cannot be paid gives its count back, though others were faster'
   expect(last).toMatchObject({ remaining: 0 })
 })
 
-test('limits refuse before what cannot be paid, which is not counted', async () => {
-  const poor = accountStream('poor')
-  await weir.openOrg('poor', 2n * callMicro)
-  const change = (command: AccountCommand) =>
-    weir.pipelines.accounts.handle(poor, command, weir.context('poor'))
-  const askFor = (calls: bigint): Promise<string> => {
-    const hold = a.hold(weir.ids.next(), calls * callMicro, isoTime(weir.clock.now()))
-    return outcome(admit(weir, hold, nobody, weir.context('poor')))
-  }
-  await change(a.setLimits([perHour({ max: 1 })]))
-  expect(await askFor(3n)).toBe('insufficient_credits')
-  expect(await askFor(3n)).toBe('insufficient_credits')
-  expect(await askFor(1n)).toBe('admitted')
-  expect(await askFor(3n)).toBe(refused)
-  await change(a.setLimits([]))
-  await change(a.throttle(0))
-  expect(await askFor(3n)).toBe('account_throttled')
-})
-
-test('credits that have come meanwhile are seen, and the job is counted', async () => {
-  const poor = accountStream('poor')
-  await weir.openOrg('poor', callMicro)
-  const limits = a.setLimits([perHour({ max: 1 })])
-  await weir.pipelines.accounts.handle(poor, limits, weir.context('poor'))
-  // Written behind the back of the api's own pipelines.
-  const observer = { appended: () => undefined, conflicted: () => undefined }
-  const { store, snapshots, clock, ids } = weir
-  const other = openPipelines({ store, snapshots, clock, ids, observer })
-  const grant = a.grant('more', 9n * callMicro, { at: isoTime(weir.clock.now()) })
-  await other.accounts.handle(poor, grant, weir.context('poor'))
-  const hold = a.hold(weir.ids.next(), 5n * callMicro, isoTime(weir.clock.now()))
-  expect(await admit(weir, hold, nobody, weir.context('poor'))).toMatchObject({ remaining: 0 })
-})
-
 test('a repetition of what was let in is neither refused nor counted', async () => {
   await issue(a.setLimits([perHour({ max: 2 })]))
   const hold = a.hold(weir.ids.next(), callMicro, isoTime(weir.clock.now()))
