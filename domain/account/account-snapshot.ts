@@ -18,7 +18,7 @@ const snapshotEvery = 2_000
 
 /**
  * Half as many as there are holds in it when these are more: an account with 100,000 jobs in the
- * queue is 25 MB of JSON, of which each event then pays for two holds at most.
+ * queue is 15 MB of JSON, of which each event then pays for two holds at most.
  */
 export function eventsUntilSnapshot({ holds }: Account): number {
   return Math.max(snapshotEvery, holds.size / 2)

@@ -17,7 +17,7 @@ import type { Runtime } from '../runtime.ts'
 /**
  * Lets a job in, or says why not:
  *
- *   banned → 403 │ throttle, requests → 429 │ units, spend → 429 │ credits → 402 │ held
+ *   banned → 403 │ units, spend → 429 │ credits → 402 │ throttle, requests → 429 │ held
  *
  * Requests are counted in the limit store, all checks of a job or none; the rest is decided in the
  * account, in the same append that holds the credits. A job that the account would refuse is not
